@@ -31,7 +31,7 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class StudentConfig(Calibration):
-    """Quantise a bundle's student to INT8 and record the accuracy of both precisions in its manifest."""
+    """Quantise a bundle's student to INT8."""
 
     test: Path | None = None
     """test.npz with clips and labels, to measure the accuracy of both precisions."""
@@ -48,7 +48,7 @@ class StudentConfig(Calibration):
 
 @dataclass(frozen=True, kw_only=True)
 class StreamConfig(Calibration):
-    """Quantise a stream's networks to INT8; their states stay in floating point."""
+    """Quantise a bundle's streaming networks to INT8."""
 
     clips: Path
     """calibration.npz, for the ranges (stream_calibration.npz if the stream was added to a bundle)."""
@@ -64,7 +64,7 @@ class StreamConfig(Calibration):
 
 @dataclass(frozen=True)
 class PoseConfig:
-    """Quantise a pose network of heatmaps and part affinity fields to INT8."""
+    """Quantise a pose network to INT8."""
 
     network: Path
     """pose.onnx, in FP32."""
@@ -91,7 +91,7 @@ class PoseConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodsConfig(Calibration):
-    """Quantise a bundle's student with every calibration method and compare accuracy."""
+    """Compare the calibration methods on a bundle's student."""
 
     test: Path
     """test.npz with clips and labels, for the comparison."""
@@ -103,7 +103,7 @@ class MethodsConfig(Calibration):
 
 @dataclass(frozen=True, kw_only=True)
 class SensitivityConfig(Calibration):
-    """Quantise each layer of a bundle's student alone and count the decisions that change."""
+    """Rank a student's layers by the decisions that change when each alone is in INT8."""
 
     out: Path
     """Folder for sensitivity.json and sensitivity.png."""
@@ -113,7 +113,7 @@ class SensitivityConfig(Calibration):
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """Compare a bundle's INT8 student and engines with its FP32 student; fail if one misses the budget."""
+    """Compare an INT8 student or an engine with its FP32 ONNX; exit code 1 over budget."""
 
     bundle: Path
     """Bundle folder."""
@@ -158,7 +158,7 @@ class ReportConfig:
 
 @dataclass(frozen=True)
 class VerifyPoseConfig:
-    """Compare a pose network with its FP32 ONNX on images; fail if too few people are found by both."""
+    """Compare a quantised pose network or an engine with its FP32 ONNX; exit code 1 over budget."""
 
     network: Path
     """pose.onnx, in FP32."""
@@ -180,7 +180,7 @@ class VerifyPoseConfig:
 
 @dataclass(frozen=True)
 class GateConfig:
-    """Check with TensorRT's own parser and builder, without a GPU, whether they accept a network."""
+    """Check, without a GPU, whether TensorRT accepts a network; exit code 1 if not."""
 
     onnx: Path
     """Network to check."""
@@ -188,7 +188,7 @@ class GateConfig:
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Build TensorRT engines on the device that will run them, and keep the fastest that is accurate enough."""
+    """Build TensorRT engines on the device and keep the fastest that is accurate enough."""
 
     bundle: Path | None = None
     """Bundle folder; the student's engine is written there as student.engine."""

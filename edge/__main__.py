@@ -28,7 +28,7 @@ from edge.threshold import ThresholdConfig, threshold
 
 @dataclass(frozen=True)
 class LayoutsConfig:
-    """List the joint layouts, with their joints in array order."""
+    """List the joint layouts."""
 
 
 def layouts(_: LayoutsConfig) -> None:
@@ -40,7 +40,7 @@ def layouts(_: LayoutsConfig) -> None:
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Measure the loop's latency or a student's accuracy: `latency`, `accuracy`."""
+    """Measure the loop's latency or a student's accuracy; see `python -m edge bench --help`."""
 
 
 def bench(_: BenchConfig) -> None:
@@ -52,7 +52,6 @@ COMMANDS = {
     "run": Command(
         RunConfig,
         run,
-        "Recognise actions in a video, a folder of images or a camera.",
         (
             "python -m edge run --source clip.mp4 --bundle bundles/everyday --sinks.video annotated.mp4",
             "python -m edge run --source 0 --bundle bundles/everyday --sinks.show",
@@ -64,40 +63,34 @@ COMMANDS = {
     "check": Command(
         CheckConfig,
         check,
-        "Check a bundle: checksums, and the student's outputs on this machine.",
         ("python -m edge check --bundle bundles/everyday",),
     ),
     "threshold": Command(
         ThresholdConfig,
         threshold,
-        "Calibrate, on held-out clips, the probability below which the loop says unknown.",
         ("python -m edge threshold --bundle bundles/everyday --clips runs/test.npz",),
     ),
     "doctor": Command(
         DoctorConfig,
         doctor,
-        "Check this machine for problems and say how to fix them; exit code 1 if something must be fixed.",
         ("python -m edge doctor", "python -m edge doctor --json --bundle bundles/everyday"),
     ),
     "soak": Command(
         SoakConfig,
         soak,
-        "Endurance test: run the loop while the camera is lost at random; check memory and events, report frame times.",
         ("python -m edge soak --minutes 10", "python -m edge soak --minutes 480 --report soak.json"),
     ),
     "demo": Command(
         DemoConfig,
         demo,
-        "Run the shipped student on a public clip and write everything to a folder.",
         ("python -m edge demo", "python -m edge demo --source 0 --show"),
     ),
     "bench": Command(
         BenchConfig,
         bench,
-        "Measure the loop's latency or a student's accuracy; see `python -m edge bench --help`.",
         ("python -m edge bench latency", "python -m edge bench accuracy --bundle bundles/everyday --clips test.npz"),
     ),
-    "layouts": Command(LayoutsConfig, layouts, "List the joint layouts.", ("python -m edge layouts",)),
+    "layouts": Command(LayoutsConfig, layouts, ("python -m edge layouts",)),
 }
 
 

@@ -19,7 +19,7 @@ from edge.recognition.streaming.recogniser import has_stream, open_stream_recogn
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """Check a bundle: every file by its checksum, and the student against the stored outputs."""
+    """Check a bundle: checksums, and the student's outputs on this machine."""
 
     bundle: Path
     """Bundle folder."""

@@ -14,7 +14,7 @@ from edge.sinks.config import SinkConfig
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Run the shipped student on the demo clip, or on a recording or camera of your own."""
+    """Run the shipped student on a public clip and write everything to a folder."""
 
     source: str | None = None
     """Video, folder of images or camera. Unset: a clip of a man doing jumping jacks and a woman walking, downloaded

@@ -33,7 +33,7 @@ from edge.recognition.recogniser import (
 
 @dataclass(frozen=True)
 class ThresholdConfig:
-    """Find the probability below which the loop says "unknown", and write it to the bundle."""
+    """Calibrate, on held-out clips, the probability below which the loop says unknown."""
 
     bundle: Path
     """Bundle folder; decisions.json is written to it and listed in its manifest."""

@@ -22,7 +22,6 @@ COMMANDS = {
     "pairs": Command(
         PairsConfig,
         make_pairs,
-        "Run a good and a cheap pose estimator over your own videos, in one subfolder per class.",
         (
             "python -m train pairs --videos VIDEOS --out runs/pairs",
             "python -m train pairs --videos VIDEOS --out runs/pairs --high.network blazepose_heavy.tflite "
@@ -32,19 +31,16 @@ COMMANDS = {
     "fit-errors": Command(
         FitErrorsConfig,
         fit_errors,
-        "Fit the errors of the cheap estimator to such pairs, for corrupting other skeletons in the same way.",
         ("python -m train fit-errors --pairs runs/pairs --out runs/errors.yaml --layout penn-13",),
     ),
     "teacher": Command(
         TeacherConfig,
         lazy("train.teach", "train_teacher"),
-        "Train a teacher on HQ skeletons (or, with --see lq, the baseline on LQ skeletons).",
         ("python -m train teacher --out runs/teacher --data.dataset penn_action --data.folder DATA",),
     ),
     "student": Command(
         StudentConfig,
         lazy("train.teach", "train_student"),
-        "Distil a student that reads LQ skeletons from a teacher that reads HQ skeletons.",
         (
             "python -m train student --out runs/student --teacher runs/teacher "
             "--data.dataset penn_action --data.folder DATA",
@@ -53,19 +49,16 @@ COMMANDS = {
     "export": Command(
         ExportConfig,
         lazy("train.export.bundle", "export"),
-        "Export a trained student as a bundle: ONNX, manifest, self-test data, and clips for calibration.",
         ("python -m train export --run runs/student --bundle runs/bundle --workdir runs",),
     ),
     "export-stream": Command(
         StreamExportConfig,
         lazy("train.export.stream", "export_stream"),
-        "Add the networks of a streaming student to a bundle.",
         ("python -m train export-stream --run runs/stream --bundle runs/bundle --workdir runs",),
     ),
     "quantise-aware": Command(
         QuantiseAwareConfig,
         lazy("train.quantise_aware.student", "quantise_aware"),
-        "Fine-tune a bundle's INT8 student (quantisation-aware training), with its teacher.",
         (
             "python -m train quantise-aware --run runs/student --teacher runs/teacher --bundle runs/bundle "
             "--out runs/student-int8 --data DATA",
@@ -74,13 +67,11 @@ COMMANDS = {
     "quantise-aware-pose": Command(
         PoseFineTuningConfig,
         lazy("train.quantise_aware.pose", "quantise_aware_pose"),
-        "Fine-tune an INT8 pose network towards the maps of its FP32 network (quantisation-aware training).",
         ("python -m train quantise-aware-pose --network pose.onnx --int8 pose.int8.onnx --frames videos",),
     ),
     "pose": Command(
         PoseExportConfig,
         lazy("train.export.pose", "export_pose"),
-        "Export one of trt_pose's networks, with its published weights, as ONNX.",
         (
             "python -m train pose --weights resnet18_baseline_att_224x224_A_epoch_249.pth --out pose.onnx",
             "python -m train pose --backbone densenet121 --weights densenet121.pth --out pose.onnx",
@@ -89,7 +80,6 @@ COMMANDS = {
     "ablation": Command(
         AblationConfig,
         lazy("train.ablation", "ablation"),
-        "Compare the distillation methods over several seeds, in a table with confidence intervals.",
         ("python -m train ablation --config configs/ablation/penn_action.yaml --data.folder DATA",),
     ),
 }

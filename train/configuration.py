@@ -73,7 +73,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherConfig(Training):
-    """Train a network with cross entropy alone, on one quality of skeletons."""
+    """Train a teacher on HQ skeletons (or, with --see lq, the baseline on LQ skeletons)."""
 
     network: str = "shift_gcn_teacher"
     """shift_gcn_teacher, shift_gcn_student, dense_gcn, dense_gcn_s, _m, _l or _motion; from other papers st_gcn,
@@ -86,7 +86,7 @@ class TeacherConfig(Training):
 
 @dataclass(frozen=True, kw_only=True)
 class StudentConfig(Training):
-    """Distil a student that reads LQ clips from a teacher that reads HQ clips."""
+    """Distil a student that reads LQ skeletons from a teacher that reads HQ skeletons."""
 
     teacher: Path
     """Folder of the teacher's run."""
@@ -101,7 +101,7 @@ class StudentConfig(Training):
 
 @dataclass(frozen=True)
 class AblationConfig:
-    """Train every method over several seeds, and write the table and the plot."""
+    """Compare the distillation methods over several seeds, in a table with confidence intervals."""
 
     out: Path
     """Folder for all runs. Finished runs are not trained again."""

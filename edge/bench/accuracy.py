@@ -30,7 +30,7 @@ MINIMUMS = ("top1", "mean_per_class", "agreement")
 
 @dataclass(frozen=True)
 class AccuracyConfig:
-    """Measure accuracy on labelled videos, run through the loop, or on clips, with required minimums.
+    """Measure the accuracy of students on labelled videos or clips; exit code 1 if a required minimum is missed.
 
     The .npz of --clips holds clips and labels, as `python -m train export` writes test.npz, or recordings: keypoints
     (sum of length, V, 3) in pixels with scores, times_s (sum of length,), length (N,) and labels (N,).

@@ -50,12 +50,16 @@ set_loader("yaml", read_flags, (yaml.YAMLError,))
 
 @dataclass(frozen=True)
 class Command:
-    """A sub-command: its configuration dataclass, its function, and summary and examples for ``--help``."""
+    """A sub-command: its configuration dataclass, its function, and examples for ``--help``."""
 
     config: type
     function: Callable[[Any], object]
-    summary: str
     examples: Sequence[str] = ()
+
+    @property
+    def summary(self) -> str:
+        """The first line of the configuration's docstring."""
+        return (self.config.__doc__ or "").partition("\n")[0]
 
 
 def lazy(module: str, name: str) -> Callable[[Any], object]:

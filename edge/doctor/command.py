@@ -19,7 +19,7 @@ COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red", "n
 
 @dataclass(frozen=True)
 class DoctorConfig:
-    """Check board, software, cameras, power, temperature, disk, permissions, bundle and engines."""
+    """Check this machine for problems and say how to fix them; exit code 1 if something must be fixed."""
 
     bundle: Path | None = None
     """Bundle folder to check, with the engines beside its networks. Unset: bundles/everyday, if it exists."""

@@ -21,7 +21,7 @@ from edge.tracking.tracker import TrackerConfig
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Run pose estimator, tracker and recogniser on a video, a folder of images or a camera."""
+    """Recognise actions in a video, a folder of images or a camera."""
 
     source: str
     """Video file, folder of images, 0 or /dev/video0, csi://0, rtsp:// or http:// camera, - for raw frames on stdin,

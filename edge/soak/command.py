@@ -41,7 +41,7 @@ WARM_UP_FRAMES = 30
 
 @dataclass(frozen=True)
 class SoakConfig:
-    """Run the loop for a long time on a repeated recording, as a camera that is lost at random."""
+    """Endurance test: run the loop while the camera is lost at random; check memory and events, report frame times."""
 
     bundle: Path = Path("bundles/everyday")
     """Bundle folder with the trained student."""

@@ -60,7 +60,7 @@ def remember(run: Run) -> None:
 
 
 def command_line(*argv: str) -> None:
-    commands = {"run": Command(Run, remember, "Run the loop.", ("python -m edge run --source 0",))}
+    commands = {"run": Command(Run, remember, ("python -m edge run --source 0",))}
     run_command_line("edge", "Skeleton actions.", commands, argv)
 
 
@@ -236,7 +236,7 @@ class Switches:
 )
 def test_a_boolean_flag_needs_no_value(argv, dry):
     taken = []
-    run_command_line("it", "", {"go": Command(Switches, taken.append, "Go.")}, ["go", *argv])
+    run_command_line("it", "", {"go": Command(Switches, taken.append)}, ["go", *argv])
     (config,) = taken
     assert config.dry is dry and config.window.show is True
     assert config.window.large is (True if "--window.large" in argv else None)
@@ -261,7 +261,7 @@ def test_a_system_error_in_a_command_is_one_line(capsys, error, line):
         raise error
 
     with pytest.raises(SystemExit) as left:
-        run_command_line("edge", "", {"run": Command(Run, refused, "")}, ["run", "--source", "a"])
+        run_command_line("edge", "", {"run": Command(Run, refused)}, ["run", "--source", "a"])
     assert left.value.code == 2 and re.fullmatch(f"error: {line}\n", capsys.readouterr().err)
 
 
@@ -276,7 +276,7 @@ def test_ctrl_c_during_an_import_is_not_a_missing_library(capsys):
             raise MissingDependency("onnxruntime", needed_for="this", install="pip", because=error) from error
 
     with pytest.raises(SystemExit) as left:
-        run_command_line("edge", "", {"run": Command(Run, loading, "")}, ["run", "--source", "a"])
+        run_command_line("edge", "", {"run": Command(Run, loading)}, ["run", "--source", "a"])
     assert left.value.code == 130 and capsys.readouterr().err == "interrupted\n"
 
 
@@ -285,7 +285,7 @@ def test_a_bug_keeps_its_traceback():
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", "a")
 
     with pytest.raises(FileNotFoundError):
-        run_command_line("edge", "", {"run": Command(Run, wrong, "")}, ["run", "--source", "a"])
+        run_command_line("edge", "", {"run": Command(Run, wrong)}, ["run", "--source", "a"])
 
 
 def test_tables_are_printed_on_a_terminal_of_unknown_width():

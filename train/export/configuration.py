@@ -11,7 +11,7 @@ from edge.contract.intervals import require_in
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Write a trained student as a bundle folder."""
+    """Export a trained student as a bundle: ONNX, manifest, self-test data, and clips for calibration."""
 
     run: Path
     """Folder of the student's run."""
@@ -54,7 +54,7 @@ class StreamExportConfig:
 
 @dataclass(frozen=True)
 class PoseExportConfig:
-    """Write one of trt_pose's networks, with its published weights, as ONNX."""
+    """Export one of trt_pose's networks, with its published weights, as ONNX."""
 
     out: Path
     """ONNX file to write, for instance pose.onnx."""

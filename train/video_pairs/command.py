@@ -35,7 +35,10 @@ SUBJECT = "the track of the good estimator with the largest sum of body heights;
 
 @dataclass(frozen=True)
 class PairsConfig:
-    """Make HQ/LQ pairs from your own videos with two pose estimators. The same command resumes an interrupted run."""
+    """Run a good and a cheap pose estimator over your own videos, in one subfolder per class.
+
+    The same command resumes an interrupted run.
+    """
 
     videos: Path
     """Folder with one subfolder per class, or with train/ and test/ that each have one subfolder per class."""
