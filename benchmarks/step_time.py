@@ -26,9 +26,8 @@ from edge.contract.layouts import layout
 from train.distillation.gradient_revision import revise_gradients
 from train.distillation.losses import Outputs
 from train.distillation.methods import PAPER
-from train.distillation.registry import LOSSES
 from train.networks.registry import build, default_width
-from train.step import gradient_rows
+from train.step import LOSSES, gradient_rows
 
 CLASSES, LAYOUT, FRAMES, ROUNDS = 15, "penn-13", 32, 15
 TEACHER_CHANNELS = 128

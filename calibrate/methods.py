@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
 
 from rich.table import Table
 
@@ -17,17 +16,6 @@ from edge.contract.files import require_writable, temporary_folder, write_json
 from edge.engines.registry import open_engine
 
 
-@dataclass(frozen=True)
-class MethodResult:
-    """top1 and agreement: percent. mean_error: of the logits. seconds: to quantise."""
-
-    method: str
-    top1: float
-    agreement: float
-    mean_error: float
-    seconds: float
-
-
 def compare_methods(config: MethodsConfig) -> None:
     """Print the table and write it as JSON. Raises OutputError early if the report cannot be written."""
     bundle = read_bundle(config.bundle)
@@ -37,6 +25,8 @@ def compare_methods(config: MethodsConfig) -> None:
     samples = unbatched(calibration.clips[ids])
     require_writable(config.report)
     wanted = logits_of(open_engine(source), test.clips, "FP32")
+    title = f"FP32 top-1 {100 * top1(wanted, test.labels):.2f} % on {len(test.clips)} clips"
+    table = Table("ranges by", "INT8 top-1 %", "agreement %", "mean error of logits", "seconds", title=title)
     results = []
     with temporary_folder() as folder:
         for method in config.methods:
@@ -45,13 +35,11 @@ def compare_methods(config: MethodsConfig) -> None:
             Quantiser(source, samples, method).write(out)
             seconds = time.monotonic() - start
             given = logits_of(open_engine(out), test.clips, f"INT8, {method}")
+            right, alike = 100 * top1(given, test.labels), 100 * agreement(wanted, given)
             error = deviation(wanted, given).mean
-            alike = 100 * agreement(wanted, given)
-            results.append(MethodResult(method, 100 * top1(given, test.labels), alike, error, seconds))
-    title = f"FP32 top-1 {100 * top1(wanted, test.labels):.2f} % on {len(test.clips)} clips"
-    table = Table("ranges by", "INT8 top-1 %", "agreement %", "mean error of logits", "seconds", title=title)
-    for r in results:
-        table.add_row(r.method, f"{r.top1:.2f}", f"{r.agreement:.2f}", f"{r.mean_error:.4f}", f"{r.seconds:.0f}")
+            table.add_row(method, f"{right:.2f}", f"{alike:.2f}", f"{error:.4f}", f"{seconds:.0f}")
+            found = {"method": method, "top1": right, "agreement": alike, "mean_error": error, "seconds": seconds}
+            results.append(found)
     console.print(table)
     if config.report is not None:
-        write_json(config.report, [asdict(r) for r in results])
+        write_json(config.report, results)

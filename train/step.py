@@ -12,11 +12,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.errors import ConfigError
-from train.distillation.losses import Outputs
-from train.distillation.registry import COMBINERS, LOSSES
+from train.distillation.baselines import pcgrad, relational_loss, soft_target_loss
+from train.distillation.gradient_revision import revise_gradients
+from train.distillation.losses import Outputs, edge_loss, logit_loss, vertex_loss
 
 TASK = "task"
 """Name of the cross entropy, L_ce, which is always the first loss."""
+LOSSES: dict[str, Callable[[Outputs], Tensor]] = {
+    "logits": lambda o: logit_loss(o.logits, o.teacher_logits),
+    "vertices": lambda o: vertex_loss(o.adapted, o.teacher_features),
+    "edges": lambda o: edge_loss(o.adapted, o.teacher_features),
+    "soft_logits": lambda o: soft_target_loss(o.logits, o.teacher_logits),
+    "relations": lambda o: relational_loss(o.features, o.teacher_features),
+}
+COMBINERS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sum": lambda gradients: gradients.sum(dim=0),
+    "revision": revise_gradients,
+    "pcgrad": pcgrad,
+}
+"""The losses and gradient combinations that :mod:`train.distillation.methods` refers to by name."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from train.distillation.baselines import (
     triplet_cosines,
 )
 from train.distillation.losses import Outputs
-from train.distillation.registry import COMBINERS, LOSSES
+from train.step import COMBINERS, LOSSES
 
 
 def maps(*means: float) -> Tensor:

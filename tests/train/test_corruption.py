@@ -10,8 +10,7 @@ from scipy.stats import binom
 from edge.contract.layouts import layout
 from edge.contract.types import Float32
 from tests.train.known_errors import PENN, person
-from train.data.corruption.drop import drop_joints
-from train.data.corruption.estimator_errors import EstimatorErrors, apply_estimator_errors, torso_length
+from train.data.corruption.estimator_errors import EstimatorErrors, apply_estimator_errors, drop_joints, torso_length
 
 NONE = EstimatorErrors(jitter=0, drift=0, miss=0, limb_miss=0, swap=0, outlier=0)
 

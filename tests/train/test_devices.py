@@ -13,10 +13,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
 from train.configuration import Hardware
-from train.distillation.registry import COMBINERS, LOSSES
 from train.hardware import launch, on_gpu
 from train.networks.registry import NETWORKS, build
-from train.step import Batch, Distillation, distillation_losses, gradient_rows, task_losses
+from train.step import COMBINERS, LOSSES, Batch, Distillation, distillation_losses, gradient_rows, task_losses
 
 DEVICE = "meta"
 FABRIC = cast("Any", SimpleNamespace(autocast=nullcontext))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from train.distillation import gradient_revision
-from train.distillation.registry import COMBINERS
+from train.step import COMBINERS
 
 numbers = st.floats(-100, 100, width=32)
 

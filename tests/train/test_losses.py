@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from train.distillation.losses import Outputs, edge_loss, logit_loss, normalised_distances, vertex_loss
 from train.distillation.methods import method
-from train.distillation.registry import LOSSES
+from train.step import LOSSES
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

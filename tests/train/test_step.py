@@ -9,8 +9,7 @@ from torch.nn import functional as F
 from edge.contract.errors import ConfigError
 from train.distillation.baselines import pcgrad
 from train.distillation.losses import Outputs
-from train.distillation.registry import LOSSES
-from train.step import Batch, Distillation, compute_gradients, distillation_losses, gradient_rows, task_losses
+from train.step import LOSSES, Batch, Distillation, compute_gradients, distillation_losses, gradient_rows, task_losses
 
 CLIPS, CLASSES, T, V = 6, 3, 4, 5
 ALL = {"logits": 1.0, "vertices": 0.5, "edges": 2.0}

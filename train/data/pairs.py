@@ -20,8 +20,7 @@ from edge.contract.types import Float32
 from train.data.cameras import View, random_view
 from train.data.clip import SkeletonClip, SkeletonSet
 from train.data.clip_times import Span, align_recording, place_window, stretch_to_clip
-from train.data.corruption.drop import drop_joints
-from train.data.corruption.estimator_errors import EstimatorErrors, apply_estimator_errors
+from train.data.corruption.estimator_errors import EstimatorErrors, apply_estimator_errors, drop_joints
 from train.data.corruption.fitted_errors import apply_fitted_errors, read_errors
 
 CACHE_BYTES = 1 << 30

@@ -1,4 +1,4 @@
-"""Simulated errors of a pose estimator, with parameters set by hand."""
+"""Simulated errors of a pose estimator, with parameters set by hand, and independent dropping of joints."""
 
 from __future__ import annotations
 
@@ -58,6 +58,17 @@ class EstimatorErrors:
         require_in(self, miss="[0, 1)", swap="[0, 1)", outlier="[0, 1]", cut_off="[0, 1]")
         require_in(self, miss_run_frames="[1, inf)", swap_run_frames="[1, inf)")
         require_in(self, jitter=SIZES, drift=SIZES, limb_miss=SIZES, bias=SIZES, hip_shift=SIZES)
+
+
+def drop_joints(keypoints: Float32, probability: float, rng: np.random.Generator) -> Float32:
+    """Mark each joint of each frame of (S, V, 3) as unseen with this probability.
+
+    Imputation by the mean of +-3 frames is left to the device's own :func:`edge.contract.preprocess.impute`.
+    Source: Bian et al., released NTU code, probability 0.6.
+    """
+    out = keypoints.copy()
+    out[rng.random(keypoints.shape[:2]) < probability] = 0
+    return out
 
 
 def apply_estimator_errors(
