@@ -91,9 +91,7 @@ def verify(config: VerifyConfig) -> None:
 
         layers = layer_gaps(bundle.file(STUDENT_FP32), int8[0], unbatched(stored["clips"][:LAYER_SAMPLES]))
     size = bundle.manifest.files[STUDENT_FP32].bytes
-    measured = _measured(opened, size, stored, test)
-    fp32_result = None if config.held_out else measured[0]
-    results = [replace(r, missed=_missed(r, fp32_result, budget)) for r in measured]
+    results = _measured(opened, size, stored, test, budget, compare_top1=not config.held_out)
     _show(results, skipped, layers, budget)
     passed = not any(r.missed for r in results)
     if config.report is not None:
@@ -142,32 +140,33 @@ def _networks(bundle: Bundle, config: VerifyConfig) -> tuple[dict[Path, Engine],
 
 
 def _measured(
-    opened: Mapping[Path, Engine], fp32_bytes: int, stored: Mapping[str, Float32], test: LabelledClips | None
+    opened: Mapping[Path, Engine],
+    fp32_bytes: int,
+    stored: Mapping[str, Float32],
+    test: LabelledClips | None,
+    budget: AccuracyBudget,
+    compare_top1: bool,
 ) -> list[NetworkResult]:
-    """Measure each network; ``missed`` is left empty. With labelled clips, the first network must be FP32."""
+    """Measure and judge each network. With labelled clips, the first network must be FP32."""
     results: list[NetworkResult] = []
     wanted: Float32 | None = None
     times = latencies(list(opened.values()), stored["clips"][:1], ROUNDS)
     for (path, engine), latency in zip(opened.items(), times, strict=True):
-        on_stored = _compare(stored["logits"], logits_of(engine, stored["clips"], f"{path.name}, stored clips"))
-        ratio = path.stat().st_size / fp32_bytes
-        result = NetworkResult(path.name, engine.describe(), on_stored, None, None, ratio, latency, [])
+        found = on_stored = _compare(stored["logits"], logits_of(engine, stored["clips"], f"{path.name}, stored clips"))
+        labelled, right, drop = None, None, None
         if test is not None:
             given = logits_of(engine, test.clips, f"{path.name}, labelled clips")
             wanted = given if wanted is None else wanted
-            result = replace(result, labelled=_compare(wanted, given), top1=100 * top1(given, test.labels))
-        results.append(result)
+            found = labelled = _compare(wanted, given)
+            right = 100 * top1(given, test.labels)
+            drop = 100 * top1(wanted, test.labels) - right if compare_top1 else None
+        missed, ratio = budget.violations(found.agreement, drop), path.stat().st_size / fp32_bytes
+        results.append(NetworkResult(path.name, engine.describe(), on_stored, labelled, right, ratio, latency, missed))
     return results
 
 
 def _compare(wanted: Float32, given: Float32) -> Comparison:
     return Comparison(len(wanted), 100 * agreement(wanted, given), deviation(wanted, given))
-
-
-def _missed(result: NetworkResult, fp32: NetworkResult | None, budget: AccuracyBudget) -> list[str]:
-    """Return the missed budgets. fp32: None if top-1 is not compared."""
-    drop = None if result.top1 is None or fp32 is None or fp32.top1 is None else fp32.top1 - result.top1
-    return budget.violations((result.labelled or result.stored).agreement, drop)
 
 
 def _show(

@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 
 from calibrate.configuration import EngineConfig
-from calibrate.tensorrt.best_engine import engine
 from edge.contract.errors import ConfigError
 
 
 def test_a_bundle_or_a_network_but_not_both(tmp_path: Path) -> None:
-    for config in (EngineConfig(), EngineConfig(bundle=tmp_path, onnx=tmp_path / "x.onnx")):
+    for given in ({}, {"bundle": tmp_path, "onnx": tmp_path / "x.onnx"}):
         with pytest.raises(ConfigError, match="bundle or a network"):
-            engine(config)
+            EngineConfig(**given)
 
 
 @pytest.mark.parametrize(
@@ -28,4 +27,4 @@ def test_a_bundle_or_a_network_but_not_both(tmp_path: Path) -> None:
 )
 def test_a_file_that_would_be_ignored_or_replaced_is_refused(tmp_path: Path, given: tuple[str, ...], line: str) -> None:
     with pytest.raises(ConfigError, match=line):
-        engine(EngineConfig(**dict.fromkeys(given, tmp_path)))
+        EngineConfig(**dict.fromkeys(given, tmp_path))
