@@ -7,22 +7,18 @@ BundleError with the file's path.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edge.contract import preprocess
 from edge.contract.errors import BundleError, ConfigError
+from edge.contract.fields import read_fields
 from edge.contract.layouts import LAYOUTS
 from edge.contract.preprocess import Preprocessing
 
 FORMAT_VERSION = 1
-_KINDS = {
-    **dict.fromkeys(("name", "layout", "input_name", "output_name"), str),
-    **dict.fromkeys(("classes", "input_shape"), list),
-    **dict.fromkeys(("preprocessing", "files", "training", "accuracy", "budget"), dict),
-}
 ROUNDING = 1e-9
 """Floating-point tolerance in percent: 80 % minus 79.5 % may exceed half a point."""
 
@@ -92,7 +88,7 @@ class Manifest:
     preprocessing: Preprocessing
     input_name: str
     output_name: str
-    input_shape: tuple[int, int, int, int, int]
+    input_shape: tuple[int, ...]
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
@@ -111,62 +107,28 @@ def accuracy_text(measured: Mapping[str, Any]) -> str:
 def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest:
     """Validate what was read as YAML from ``path``.
 
-    Raises BundleError if keys are missing or unknown, for another format or preprocessing version, or if values are
-    inconsistent.
+    Raises BundleError if keys are missing or unknown, for another format or preprocessing version, or if values are of
+    the wrong type or inconsistent.
     """
     refused = partial(BundleError, where=path, hint="export the bundle again")
-    raw = {"stream": None, **raw}  # older bundles lack this key
-    _check_keys(raw, Manifest, refused)
-    if raw["format_version"] != FORMAT_VERSION:
+    version = raw.get("format_version")
+    if isinstance(version, int) and version != FORMAT_VERSION:
         raise refused(
-            f"format version {raw['format_version']} is not {FORMAT_VERSION}, the one this release reads",
+            f"format version {version} is not {FORMAT_VERSION}, the one this release reads",
             hint="export the bundle again with this release, or install the release that made it",
         )
-    for key, kind in _KINDS.items():
-        if not isinstance(raw[key], kind):
-            raise refused(f"{key} must be a {kind.__name__}, not {raw[key]!r}")
-    if bad := [name for name in raw["classes"] if not isinstance(name, str)]:
-        # YAML reads no and on as booleans, and 1 as a number.
-        raise refused(f"the class {bad[0]!r} is not text", hint="write it in quotes")
-    try:
-        preprocessing = _preprocessing(raw["preprocessing"], refused)
-        _check_keys(raw["budget"], AccuracyBudget, refused)
-        manifest = Manifest(
-            **{
-                **raw,
-                "classes": tuple(raw["classes"]),
-                "preprocessing": preprocessing,
-                "input_shape": tuple(int(n) for n in raw["input_shape"]),
-                "budget": AccuracyBudget(**raw["budget"]),
-                "stream": None if raw["stream"] is None else _stream_form(raw["stream"], refused),
-                "files": {name: FileEntry(**entry) for name, entry in raw["files"].items()},
-            }
-        )
-    except (TypeError, ValueError, AttributeError, OverflowError, ConfigError) as error:
-        raise refused(f"the manifest has a value of the wrong type: {error}") from error
+    manifest = read_fields(Manifest, _with_new_keys(raw), refused)
     _check(manifest, refused)
     return manifest
 
 
-def _stream_form(raw: Mapping[str, Any], refused: partial[BundleError]) -> StreamForm:
-    _check_keys(raw, StreamForm, refused)
-    costs = {str(precision): float(frames) for precision, frames in raw["frames_per_clip"].items()}
-    preprocessing = _preprocessing(raw["preprocessing"], refused)
-    return StreamForm(**{**raw, "preprocessing": preprocessing, "frames_per_clip": costs})
-
-
-def _preprocessing(raw: Mapping[str, Any], refused: partial[BundleError]) -> Preprocessing:
-    raw = {"between": "line", **raw}  # older bundles lack this key
-    _check_keys(raw, Preprocessing, refused)
-    return Preprocessing(**raw)
-
-
-def _check_keys(raw: Mapping[str, Any], kind: type, refused: partial[BundleError]) -> None:
-    expected, given = {f.name for f in fields(kind)}, set(raw)
-    if missing := sorted(expected - given):
-        raise refused(f"key {missing[0]!r} is missing")
-    if unknown := sorted(given - expected):
-        raise refused(f"unknown key {unknown[0]!r}", hint="remove it, or export the bundle again")
+def _with_new_keys(raw: dict[str, Any]) -> dict[str, Any]:
+    """Add the keys that older bundles lack."""
+    raw = {"stream": None, **raw}
+    for form in (raw, raw["stream"]):
+        if isinstance(form, dict) and isinstance(form.get("preprocessing"), dict):
+            form["preprocessing"] = {"between": "line", **form["preprocessing"]}
+    return raw
 
 
 def _check(manifest: Manifest, refused: partial[BundleError]) -> None:
@@ -185,6 +147,9 @@ def _check(manifest: Manifest, refused: partial[BundleError]) -> None:
             f"and the {joints} joints of {manifest.layout}"
         )
     stream = manifest.stream
+    for accuracy in (manifest.accuracy, {} if stream is None else stream.accuracy):
+        if bad := [name for name in ("fp32", "int8") if not isinstance(accuracy.get(name, {}), Mapping)]:
+            raise refused(f"the accuracy of {bad[0]} must be a mapping")
     if stream is not None and stream.preprocessing != replace(
         manifest.preprocessing,
         centre="trailing",

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import EngineError
+from edge.contract.fields import read_fields
 from edge.contract.files import write_json
 from edge.contract.reading import read_json
 
@@ -66,18 +67,14 @@ def read_engine_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capab
     if not path.exists():
         raise _refused(engine, f"its manifest {path.name} is missing")
     try:
-        manifest = EngineManifest(**read_json(path, EngineError, ""))
-        texts = (f.name for f in fields(manifest) if f.name not in ("options", "comparison"))
-        if not all(isinstance(getattr(manifest, name), str) for name in texts):
-            raise TypeError("values must be strings")
-        if not isinstance(manifest.comparison, dict):
-            raise TypeError("comparison must be a mapping")
-        if not (isinstance(manifest.options, dict) and Path(manifest.onnx).name and "\0" not in manifest.onnx):
-            raise TypeError("options must be a mapping, and onnx a file name")
+        # Engines that were built alone by older versions lack a comparison.
+        manifest = read_fields(EngineManifest, {"comparison": {}, **read_json(path, EngineError, "")}, EngineError)
+        if not Path(manifest.onnx).name or "\0" in manifest.onnx:
+            raise EngineError("onnx must be the name of a file")
         if not isinstance(manifest.options.get("dla_core"), int | None):
-            raise TypeError("dla_core must be a number")
-    except (EngineError, TypeError, ValueError) as error:
-        raise _refused(engine, f"{path.name} is not a valid manifest") from error
+            raise EngineError("options.dla_core must be a whole number")
+    except EngineError as error:
+        raise _refused(engine, f"{path.name} is not a valid manifest: {error.what}") from error
     machine = {"tensorrt": tensorrt, "gpu": gpu, "compute_capability": compute_capability}
     for key, have in machine.items():
         if (want := getattr(manifest, key)) != have:

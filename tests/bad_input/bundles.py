@@ -139,7 +139,7 @@ def a_manifest_with_joints_that_are_not_known(folder: Path) -> Argv:
 
 @on_board()
 def a_budget_below_nothing(folder: Path) -> Argv:
-    """invalid budget: -3 points, 99.0 %"""
+    """budget: invalid budget: -3.0 points, 99.0 %"""
     return run(folder, bundle=rewrite(good_bundle(folder), budget={"max_top1_drop": -3, "min_agreement": 99.0}))
 
 
@@ -202,7 +202,7 @@ def a_bundle_whose_self_test_is_not_finite(folder: Path) -> Argv:
 
 @on_board()
 def a_class_that_yaml_takes_for_a_truth_value(folder: Path) -> Argv:
-    """the class False is not text; write it in quotes"""
+    """of classes must be text, not false; write it in quotes"""
     bundle = good_bundle(folder)
     path = bundle / "bundle.yaml"
     path.write_text(path.read_text().replace("- wave", "- no"))

@@ -76,7 +76,7 @@ def an_engine_without_a_driver(folder: Path) -> Argv:
 
 @on_board(needs="orin")
 def an_engine_whose_record_was_cut(folder: Path) -> Argv:
-    """student.int8.engine.json is not a valid manifest; build it again"""
+    """student.int8.engine.json is not a valid manifest: not readable as JSON:"""
     argv = built(folder)
     path = folder / "bundle" / "student.int8.engine.json"
     path.write_text(path.read_text()[:-40])
@@ -85,7 +85,7 @@ def an_engine_whose_record_was_cut(folder: Path) -> Argv:
 
 @on_board(needs="orin")
 def an_engine_whose_record_names_no_network(folder: Path) -> Argv:
-    """student.int8.engine.json is not a valid manifest; build it again"""
+    """student.int8.engine.json is not a valid manifest: onnx must be the name of a file; build it again"""
     argv = built(folder)
     path = folder / "bundle" / "student.int8.engine.json"
     path.write_text(path.read_text().replace("student.int8.onnx", ""))
@@ -94,7 +94,7 @@ def an_engine_whose_record_names_no_network(folder: Path) -> Argv:
 
 @on_board(needs="orin")
 def an_engine_whose_record_has_a_core_that_is_no_number(folder: Path) -> Argv:
-    """student.int8.engine.json is not a valid manifest; build it again"""
+    """student.int8.engine.json is not a valid manifest: options.dla_core must be a whole number; build it again"""
     argv = built(folder)
     path = folder / "bundle" / "student.int8.engine.json"
     record = json.loads(path.read_text())
@@ -104,7 +104,7 @@ def an_engine_whose_record_has_a_core_that_is_no_number(folder: Path) -> Argv:
 
 @on_board(needs="orin")
 def an_engine_whose_comparison_is_a_number(folder: Path) -> Argv:
-    """student.int8.engine.json is not a valid manifest; build it again"""
+    """student.int8.engine.json is not a valid manifest: comparison must be a mapping, not 3; build it again"""
     argv = built(folder)
     path = folder / "bundle" / "student.int8.engine.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "comparison": 3}))

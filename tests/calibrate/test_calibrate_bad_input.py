@@ -134,7 +134,7 @@ def a_bundle_with_a_wrong_checksum(folder: Path) -> Argv:
 
 @case
 def a_budget_with_a_misspelt_key(folder: Path) -> Argv:
-    """bundle.yaml: key 'max_top1_drop' is missing"""
+    """bundle.yaml: key 'budget.max_top1_drop' is missing"""
     argv = student(folder, clips(folder, some_clips()))
     path = folder / "bundle" / "bundle.yaml"
     path.write_text(path.read_text().replace("max_top1_drop", "max_top5_drop"))

@@ -61,11 +61,18 @@ def test_a_changed_engine_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"comparison": []}, {"onnx": "a\0b"}, {"options": {"dla_core": "0"}}, {"gpu": 1}, {"more": 1}]
+    ("wrong", "why"),
+    [
+        ({"comparison": []}, r"comparison must be a mapping, not \[\];"),
+        ({"onnx": "a\0b"}, "onnx must be the name of a file;"),
+        ({"options": {"dla_core": "0"}}, "options.dla_core must be a whole number;"),
+        ({"gpu": 1}, "gpu must be text, not 1;"),
+        ({"more": 1}, "unknown key 'more';"),
+    ],
 )
-def test_a_damaged_manifest_is_refused(tmp_path: Path, wrong: dict) -> None:
+def test_a_damaged_manifest_is_refused(tmp_path: Path, wrong: dict, why: str) -> None:
     (tmp_path / "n.onnx").touch()
-    with pytest.raises(EngineError, match=r"n\.engine\.json is not a valid manifest"):
+    with pytest.raises(EngineError, match=rf"n\.engine\.json is not a valid manifest: {why}"):
         read_engine_manifest(built(tmp_path, "n.onnx", **wrong), **HERE)
 
 
