@@ -1,6 +1,8 @@
 # The front door. `make demo` and `make test` set up whatever they need; `make help` lists the rest.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# Two installations into one environment would disturb each other.
+.NOTPARALLEL:
 
 VENV := .venv
 # The first of these that runs and is a supported version is used.

@@ -102,3 +102,15 @@ def test_a_target_without_its_folder_is_refused_before_anything_is_installed(tar
     done = subprocess.run(made, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and "give the folder" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
+
+
+def test_two_targets_never_install_at_the_same_time(tmp_path):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho begins >> log; sleep 0.3; echo ends >> log\n")
+    python.chmod(0o755)
+    subprocess.run(["make", "-j2", "soak", "setup"], cwd=tmp_path, capture_output=True, timeout=60, check=True)
+    runs = (tmp_path / "log").read_text().split()
+    assert len(runs) >= 4 and runs == ["begins", "ends"] * (len(runs) // 2)
