@@ -142,7 +142,7 @@ def _run(step: Step) -> dict[str, Any]:
         write_text(step.writes, output)
     # Python exits with 1, too, if a step crashes; then the file is missing, or of an earlier run.
     done = exit_code in (0, FAILED) and _modified(step.writes) != before
-    errors = _ERROR.findall(messages) if done else _ERROR.findall(messages) or messages.splitlines()[-1:]
+    errors = _ERROR.findall(messages) or ([] if done else messages.splitlines()[-1:])
     return {
         "command": step.command,
         "seconds": round(time.monotonic() - started, 1),

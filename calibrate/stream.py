@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -48,19 +50,18 @@ def quantise_stream(config: StreamConfig) -> None:
     write_manifest(config.bundle, bundle.manifest)
     bundle = read_bundle(config.bundle)
     form = bundle.manifest.stream or StreamForm(bundle.manifest.preprocessing)
-    form = replace(form, accuracy={name: found for name, found in form.accuracy.items() if name != "int8"})
-    precisions: list[Precision] = [p for p in ("fp32", "int8") if (config.bundle / STUDENTS[p]).is_file()]
-    form = replace(form, frames_per_clip={p: frames_per_clip(bundle, p) for p in precisions})
+    accuracy: Mapping[str, Any] = {name: found for name, found in form.accuracy.items() if name != "int8"}
     if test is not None:
         fp32, int8 = _logits(config.bundle, "fp32", test.clips), _logits(config.bundle, "int8", test.clips)
-        measured = accuracies(fp32, int8, test.labels)
-        measured["fp32"] = {**form.accuracy.get("fp32", {}), **measured["fp32"]}
-        form = replace(form, accuracy={"test_clips": len(test.labels), **measured})
+        accuracy = accuracies(accuracy, fp32, int8, test.labels)
+    precisions: list[Precision] = [p for p in ("fp32", "int8") if (config.bundle / STUDENTS[p]).is_file()]
+    costs: dict[str, float] = {p: frames_per_clip(bundle, p) for p in precisions}
+    form = replace(form, accuracy=accuracy, frames_per_clip=costs)
     write_manifest(config.bundle, replace(bundle.manifest, stream=form))
     console.print(f"{config.bundle}: {', '.join(path.name for path in written)}, ranges by {method}")
-    accuracy = [f"{name}: {accuracy_text(found)}" for name, found in form.accuracy.items() if isinstance(found, dict)]
-    costs = [f"{frames:.1f} in {precision}" for precision, frames in form.frames_per_clip.items()]
-    console.print("; ".join([*accuracy, f"new frames that cost as much as a clip: {', '.join(costs)}"]))
+    measured = [f"{name}: {accuracy_text(found)}" for name, found in accuracy.items() if isinstance(found, dict)]
+    frames = ", ".join(f"{cost:.1f} in {precision}" for precision, cost in costs.items())
+    console.print("; ".join([*measured, f"new frames that cost as much as a clip: {frames}"]))
 
 
 def _logits(folder: Path, precision: Precision, clips: Float32) -> Float32:

@@ -28,9 +28,9 @@ def quantise_student(config: StudentConfig) -> None:
     source, out = bundle.file(STUDENT_FP32), config.bundle / STUDENT_INT8
     calibration = clips_for(bundle, config.clips)
     test = None if config.test is None else clips_for(bundle, config.test)
-    ids = stratified(calibration.labels, config.samples, config.seed)
-    samples = unbatched(calibration.clips[ids])
-    evaluated_on = unbatched(calibration.clips[evaluation_clips(len(calibration.clips), ids)])
+    drawn = stratified(calibration.labels, config.samples, config.seed)
+    samples = unbatched(calibration.clips[drawn])
+    evaluated_on = unbatched(calibration.clips[evaluation_clips(len(calibration.clips), drawn)])
     method: Method
     if config.method == "auto":
         method, quantiser = chosen_method(source, samples, evaluated_on)
@@ -52,8 +52,8 @@ def quantise_student(config: StudentConfig) -> None:
         source=config.clips.name,
         method=method,
         seed=config.seed,
-        ids=calibration.ids[ids].tolist(),
-        per_class=per_class(calibration.labels[ids]),
+        ids=calibration.ids[drawn].tolist(),
+        per_class=per_class(calibration.labels[drawn]),
         float_layers=kept,
         ranges=ranges,
     )
@@ -103,7 +103,6 @@ def _measured(
         trial = folder / STUDENT_INT8
         quantiser.save(model, trial)
         fp32, int8 = (logits_of(open_engine(p), test.clips, f"testing {p.name}") for p in (source, trial))
-    measured = accuracies(fp32, int8, test.labels)
-    console.print("; ".join(f"{name}: {accuracy_text(found)}" for name, found in measured.items()))
-    known = manifest.accuracy
-    return replace(manifest, accuracy={**known, **measured, "fp32": {**known.get("fp32", {}), **measured["fp32"]}})
+    accuracy = accuracies(manifest.accuracy, fp32, int8, test.labels)
+    console.print("; ".join(f"{name}: {accuracy_text(accuracy[name])}" for name in ("fp32", "int8")))
+    return replace(manifest, accuracy=accuracy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,11 +91,17 @@ def agreement_threshold(samples: int, wanted: float) -> float:
     return 100 * (1 - changed / samples)
 
 
-def accuracies(fp32: Array, int8: Array, labels: NDArray[np.int64]) -> dict[str, dict[str, float]]:
-    """Return the manifest's accuracy entries from both precisions' logits (N, K): top-1, and INT8's agreement; 0..1."""
-    found = {name: {"top1": round(top1(logits, labels), 4)} for name, logits in (("fp32", fp32), ("int8", int8))}
-    found["int8"]["agreement"] = round(agreement(fp32, int8), 4)
-    return found
+def accuracies(known: Mapping[str, Any], fp32: Array, int8: Array, labels: NDArray[np.int64]) -> dict[str, Any]:
+    """Return a manifest's ``accuracy`` with what the logits (N, K) of both precisions show; shares are 0..1.
+
+    known: the entries so far; those of FP32 that are not measured here stay.
+    """
+    return {
+        **known,
+        "test_clips": len(labels),
+        "fp32": {**known.get("fp32", {}), "top1": round(top1(fp32, labels), 4)},
+        "int8": {"top1": round(top1(int8, labels), 4), "agreement": round(agreement(fp32, int8), 4)},
+    }
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,9 @@ def test_top1_and_agreement_count_decisions() -> None:
     assert top1(reference, np.array([0, 1, 1, 1])) == 0.75
     assert agreement(reference, other) == 0.75
     labels = np.array([0, 1, 1, 1])
-    assert accuracies(reference, other, labels) == {"fp32": {"top1": 0.75}, "int8": {"top1": 0.5, "agreement": 0.75}}
+    known = {"fp32": {"top1": 0.1, "mean_class": 0.2}, "int8": {"top1": 0.3, "old": 1}, "test_clips": 9}
+    measured = {"fp32": {"top1": 0.75, "mean_class": 0.2}, "int8": {"top1": 0.5, "agreement": 0.75}, "test_clips": 4}
+    assert accuracies(known, reference, other, labels) == measured
     loss = decision_loss(reference, other, labels)
     assert (loss.agreement, loss.top1_drop) == (75, 25)
 

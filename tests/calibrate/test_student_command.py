@@ -17,13 +17,14 @@ def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path
     read = read_bundle(bundle)
     assert read.file("student.int8.onnx").stat().st_size > 0
     assert read.manifest.accuracy["fp32"] == {"top1": 0.8, "mean_class": 0.4}
-    assert read.manifest.accuracy["int8"]["agreement"] > 0.9
+    assert read.manifest.accuracy["int8"]["agreement"] > 0.9 and read.manifest.accuracy["test_clips"] == 120
     record = json.loads(read.file("calibration.json").read_text())
     assert record["method"] in TRIED_METHODS
     assert (record["seed"], len(record["ids"])) == (0, 40)
     int8, fp32 = (read.file(name).stat().st_size for name in ("student.int8.onnx", "student.onnx"))
     said = " ".join(capsys.readouterr().err.split())
-    assert f"fp32: top1 80.00 %; int8: top1 {100 * read.manifest.accuracy['int8']['top1']:.2f} %, agreement " in said
+    top1 = f"{100 * read.manifest.accuracy['int8']['top1']:.2f} %"
+    assert f"fp32: top1 80.00 %, mean class 40.00 %; int8: top1 {top1}, agreement " in said
     float_layers = f"{len(record['float_layers'])} of 4 layers in floating point"
     assert (
         f"ranges by {record['method']}, {float_layers}, {int8 / fp32:.3f} of the size this is more than the 30 %"
