@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from edge.cli.console import console
+from edge.contract.errors import ConfigError
 from train.ablation_report import Result, write_ablation
 from train.checkpoint import load_checkpoint
 from train.configuration import AblationConfig, StudentConfig, TeacherConfig
@@ -23,6 +25,7 @@ from train.evaluate import accuracy, predict
 from train.hardware import on_gpu
 from train.report import read_report
 from train.teach import train_student, train_teacher
+from train.worker_pool import WorkerPool
 
 TEACHER_HQ, TEACHER_LQ = "teacher on HQ", "teacher on LQ"
 
@@ -34,7 +37,7 @@ def ablation(config: AblationConfig) -> None:
     jobs = config.jobs or (1 if on_gpu(config.hardware) else os.cpu_count() or 1)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with (
-        ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_silence_console) as pool,
+        WorkerPool(jobs, _silence_console) as pool,
         Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress,
     ):
         bar = progress.add_task(f"{config.data.dataset}, trainings", total=len(config.seeds) + len(students))
@@ -51,8 +54,13 @@ def ablation(config: AblationConfig) -> None:
                 for drop, student in students:
                     if student.seed == seed:
                         running[pool.submit(_train_student, student, drop)] = None
+        except BrokenProcessPool as error:
+            raise ConfigError(
+                "a training was killed, probably because memory ran out", hint="give --jobs 1; the same command resumes"
+            ) from error
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.terminate()  # its training resumes from its last epoch
             raise
     rows = (TEACHER_HQ, TEACHER_LQ, *config.methods)
     results.sort(key=lambda result: rows.index(result.method))

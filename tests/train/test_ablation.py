@@ -2,6 +2,10 @@
 
 import json
 import math
+import multiprocessing
+import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,6 +131,24 @@ def test_an_ablation_writes_table_plot_and_page_and_does_not_train_twice(tmp_pat
 def test_a_training_that_fails_ends_the_ablation_with_its_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="test clips are too few"):
         ablation(config(tmp_path, data=replace(DATA, clips_per_class=2), jobs=1))
+
+
+@pytest.mark.parametrize("by", ["memory", "user"])
+def test_an_ablation_that_is_stopped_does_not_wait_for_its_trainings(tmp_path: Path, by: str) -> None:
+    def stop() -> None:
+        while not (workers := multiprocessing.active_children()):
+            time.sleep(0.01)
+        if by == "memory":
+            workers[0].kill()
+        else:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    endless = config(tmp_path, optimiser=Optimiser(epochs=100_000, batch=16))
+    threading.Thread(target=stop, daemon=True).start()
+    error, message = (ConfigError, "killed, probably because memory") if by == "memory" else (KeyboardInterrupt, None)
+    with pytest.raises(error, match=message):
+        ablation(endless)
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize(

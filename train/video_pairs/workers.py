@@ -1,17 +1,12 @@
-"""Process videos in a pool of processes that can be stopped at every frame and never outlives its parent."""
+"""Process videos in a pool of processes that can be stopped at every frame."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +16,9 @@ from edge.contract.errors import DataError, SourceError
 from train.video_pairs.estimate import VideoResult, estimate_video
 from train.video_pairs.follow import FollowConfig
 from train.video_pairs.two_estimators import TwoEstimators
+from train.worker_pool import SPAWN, WorkerPool
 
 POLL_S = 0.2
-_SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
 
 
 @dataclass(frozen=True)
@@ -46,8 +41,8 @@ class StopRequested(Exception):
 class SharedState:
     """State shared with the workers: the stop event, and the number of frames processed so far."""
 
-    stop: Any = field(default_factory=_SPAWN.Event)
-    frames: Any = field(default_factory=partial(_SPAWN.Value, "q", 0))
+    stop: Any = field(default_factory=SPAWN.Event)
+    frames: Any = field(default_factory=partial(SPAWN.Value, "q", 0))
 
 
 _shared: SharedState | None = None
@@ -77,7 +72,7 @@ def _run_pool(
     jobs: Sequence[Job], workers: int, shared: SharedState, crashed: list[Job]
 ) -> Iterator[tuple[str, VideoResult | str] | None]:
     """See process_videos. Appends jobs without a result to ``crashed`` if a process crashes."""
-    with ProcessPoolExecutor(workers, _SPAWN, _init_worker, (shared,)) as pool:
+    with WorkerPool(workers, _init_worker, shared) as pool:
         futures: dict[Future[VideoResult | str], Job] = {}
         try:
             try:
@@ -101,19 +96,9 @@ def _run_pool(
 
 
 def _init_worker(shared: SharedState) -> None:
-    """Set up a worker: it ignores SIGINT, which the parent handles, and exits when the parent does."""
     global _shared
     _shared = shared
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def exit_with_parent() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=exit_with_parent, daemon=True).start()
 
 
 def _process_video(job: Job) -> VideoResult | str:

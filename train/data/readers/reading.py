@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from rich.progress import Progress
 
 from edge.cli.console import console
 from edge.contract.errors import ConfigError, DataError
+from train.worker_pool import WorkerPool
 
 Item = TypeVar("Item")
 Parsed = TypeVar("Parsed")
@@ -62,8 +61,7 @@ def parse_files(
         bar = stack.enter_context(Progress(console=console, disable=len(items) < MIN_FILES_FOR_BAR))
         results: Iterator[Parsed]
         if count > 1 and len(items) >= MIN_FILES_FOR_WORKERS:
-            # Spawn: a fork of a process with threads (PyTorch's, the progress bar's) may deadlock.
-            pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+            pool = WorkerPool(count)
             stack.callback(pool.shutdown, cancel_futures=True)
             results = pool.map(parse, items, chunksize=CHUNK_FILES)
         else:

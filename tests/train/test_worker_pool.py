@@ -1,0 +1,34 @@
+"""Worker processes end with their parent, and Ctrl-C is their parent's business."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PARENT = """
+import time
+from train.worker_pool import WorkerPool
+with WorkerPool(2) as pool:
+    busy = pool.submit(time.sleep, 0.5)
+    print("started", flush=True)
+    try:
+        time.sleep(600)
+    except KeyboardInterrupt:
+        print("interrupted", busy.result(), pool.submit(str, "works").result())
+"""
+
+
+@pytest.mark.parametrize(("stop", "printed"), [(signal.SIGKILL, ""), (signal.SIGINT, "interrupted None works\n")])
+def test_workers_end_with_their_parent_and_ignore_ctrl_c(stop: signal.Signals, printed: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=Path(__file__).resolve().parents[2], start_new_session=True,
+    ) as parent:  # fmt: skip
+        assert parent.stdout is not None and parent.stdout.readline() == "started\n"
+        # Ctrl-C reaches the whole group, while the workers are still starting.
+        (os.killpg if stop == signal.SIGINT else os.kill)(parent.pid, stop)
+        said = parent.communicate(timeout=60)  # until no process is left that could write
+    assert said[0] == printed and "Traceback" not in said[1]

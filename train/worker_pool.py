@@ -1,0 +1,43 @@
+"""Pools of worker processes that end with their parent and leave Ctrl-C to it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import connection
+from typing import Any
+
+SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
+
+
+class WorkerPool(ProcessPoolExecutor):
+    """A pool of spawned processes. set_up: called with ``args`` in each of them; must be picklable."""
+
+    def __init__(self, workers: int, set_up: Callable[..., None] | None = None, *args: Any) -> None:
+        super().__init__(workers, SPAWN, _start_worker, (set_up, *args))
+
+    def submit(self, *args: Any, **options: Any) -> Future[Any]:
+        """See ProcessPoolExecutor, which starts processes here. They inherit the signal mask."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(*args, **options)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_worker(set_up: Callable[..., None] | None, *args: Any) -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def exit_with_parent() -> None:
+        """After kill -9 of its parent, a worker would finish its task, and then wait for another forever."""
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=exit_with_parent, daemon=True).start()
+    if set_up is not None:
+        set_up(*args)
