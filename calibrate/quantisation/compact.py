@@ -37,6 +37,10 @@ def compact(model: onnx.ModelProto) -> onnx.ModelProto:
         node.ClearField("doc_string")  # an empty one takes two bytes
         del node.metadata_props[:]
     remove_unread_constants(result)
+    # ONNX Runtime's optimiser declares its own opsets even if they are unused.
+    used = {node.domain for node in result.graph.node}
+    for opset in [o for o in result.opset_import if o.domain and o.domain not in used]:
+        result.opset_import.remove(opset)
     del result.graph.value_info[:]
     del result.graph.metadata_props[:]
     return result

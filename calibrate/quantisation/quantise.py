@@ -135,12 +135,12 @@ class Quantiser:
 
         Returns the range of every quantised activation: tensor -> r, where INT8 covers [-r, r].
         """
-        _keep_used_opsets(model)
         if found := violations(model):
             raise EngineError(f"cannot be quantised as TensorRT requires: {found[0]}", where=self.source)
-        onnx.checker.check_model(model, full_check=True)
+        compacted = compact(model)
+        onnx.checker.check_model(compacted, full_check=True)
         with atomic_write(out) as partial:
-            onnx.save(compact(model), str(partial))
+            onnx.save(compacted, str(partial))
         graph = Graph(model)
         return {n.input[0]: 127 * float(graph.constants[n.input[1]]) for n in graph.nodes("QuantizeLinear")}
 
@@ -169,14 +169,6 @@ def _float_additions(model: onnx.ModelProto, float_layers: set[str]) -> list[str
         if set(node.input) & set(graph.constants) or float_layers & producers:
             found.append(node.name)
     return found
-
-
-def _keep_used_opsets(model: onnx.ModelProto) -> None:
-    # ONNX Runtime's optimiser declares its own opsets even if they are unused.
-    used = {n.domain for n in model.graph.node}
-    kept = [o for o in model.opset_import if o.domain in used or o.domain == ""]
-    del model.opset_import[:]
-    model.opset_import.extend(kept)
 
 
 @contextlib.contextmanager

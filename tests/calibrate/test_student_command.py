@@ -43,7 +43,8 @@ def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_
     few, many = float_layers(0), float_layers(100)
     assert few[0] == "stem" and many[: len(few)] == few and len(few) < len(many)
     int8, fp32 = ((bundle / name).stat().st_size for name in ("student.int8.onnx", "student.onnx"))
-    assert len(float_layers(100 * (int8 - 1) / fp32)) < len(many)
+    assert float_layers(100 * (int8 + 0.5) / fp32) == many
+    assert len(float_layers(100 * (int8 - 0.5) / fp32)) < len(many)
 
 
 def test_the_calibration_record_lists_the_clips_ids(bundle: Path, tmp_path: Path) -> None:
