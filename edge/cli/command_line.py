@@ -189,7 +189,7 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
     except UnicodeDecodeError as error:  # jsonargparse does not catch it
         _fail(f"the configuration file is not text: {error}; give a YAML file in UTF-8")
     except RecursionError:
-        _fail("the configuration file is nested too deeply, or has an alias that refers to itself; write it flat")
+        _fail("the configuration file is nested too deeply; write it flat")
     except OutputError as error:
         _fail(str(error))
     command = commands[args.command]

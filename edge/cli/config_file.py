@@ -6,8 +6,10 @@ from typing import Any
 
 import yaml
 
+from edge.contract.yaml_loader import YamlLoader
 
-class _FlagLoader(yaml.SafeLoader):
+
+class _FlagLoader(YamlLoader):
     """Leaves numbers as text, as on a command line, until the type of their key is known: ``source: 0`` and
     ``page: 8080`` need no quotes. Rejects duplicate keys, of which YAML would use the last."""
 

@@ -21,6 +21,7 @@ import yaml
 from numpy.typing import NDArray
 
 from edge.contract.errors import SkdError
+from edge.contract.yaml_loader import YamlLoader
 
 _NPZ_ERRORS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, TypeError, AttributeError,
               NotImplementedError, RuntimeError, MemoryError, OverflowError, tokenize.TokenError)  # fmt: skip
@@ -52,13 +53,13 @@ def read_json(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:
 
 def read_yaml(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ``error`` if the file is missing, damaged or holds anything else."""
-    return _parse(yaml.safe_load, read_text(path, error, hint), "YAML mapping", partial(error, where=path, hint=hint))
+    load = partial(yaml.load, Loader=YamlLoader)
+    return _parse(load, read_text(path, error, hint), "YAML mapping", partial(error, where=path, hint=hint))
 
 
 def _parse(parse: Callable[[str], Any], text: str, expected: str, refused: partial[SkdError]) -> dict[str, Any]:
     try:
         found = parse(text)
-    # PyYAML raises ValueError for an invalid date.
     except (ValueError, yaml.YAMLError, RecursionError) as cause:
         raise refused(f"not readable as {expected.split()[0]}: {cause}") from cause
     if not isinstance(found, dict):

@@ -133,7 +133,7 @@ def test_a_wrong_flag_is_named(capsys, argv, names):
         ("source: a\nclip: {fps: 1, fps: 2}\n", "line 2: duplicate key 'fps'"),
         ("source: a\nclip:\n", "clip needs keys below it"),
         ("source: a\nclip: 3\n", "clip needs keys below it or a YAML file, not 3;"),
-        ("loop: &a [*a]\n", "alias"),
+        (f"a: {'[' * 2000}{']' * 2000}\n", "nested too deeply"),
         ("source: !!python/name:os.system\n", "line 1"),
         ("- a\n- b\n", "has no keys"),
         ("", "has no keys"),
