@@ -119,8 +119,8 @@ class VerifyConfig:
     """Bundle folder."""
     clips: Path | None = None
     """test.npz with clips and labels, as `python -m train export` wrote it. Without it, networks are compared with the
-    FP32 logits stored in the bundle, which needs no ONNX Runtime on the device; since these clips are few, as many
-    decisions may differ as chance explains."""
+    FP32 logits stored in the bundle, which needs no ONNX Runtime for an engine as `candidate`; since these clips are
+    few, as many decisions may differ as chance explains."""
     held_out: bool = False
     """Use only those of `clips`, the file that `calibrate student` was given, that no range was taken from, and judge
     agreement only, because top-1 on training clips means nothing. Decides whether to fine-tune, so that test clips

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import tiny_bundle
 
-from calibrate.configuration import EngineConfig
+from calibrate.configuration import EngineConfig, VerifyConfig
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.best_engine import engine
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
+from calibrate.verify import verify
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError, OutputError
 from edge.engines.engine_manifest import EngineManifest
@@ -311,3 +312,18 @@ def test_the_engine_is_built_with_the_options_of_the_command(timed_board, bundle
     engine(EngineConfig(onnx=bundle / "student.onnx", precision="fp16", max_batch=2, workspace_mib=64, dla_core=1))
     options = json.loads((bundle / "student.engine.json").read_text())["options"]
     assert options == {"precision": "fp16", "max_batch": 2, "workspace_mib": 64, "dla_core": 1}
+
+
+def test_an_engine_alone_is_verified_without_the_onnx_files(timed_board, bundle: Path, tmp_path: Path) -> None:
+    """A board may lack ONNX Runtime."""
+    timed_board()
+    engine(EngineConfig(bundle=bundle))
+    for name in ("student.onnx", "student.int8.onnx"):
+        (bundle / name).unlink()
+    report = tmp_path / "verify.json"
+    verify(VerifyConfig(bundle, candidate=bundle / "student.engine", report=report))
+    written = json.loads(report.read_text())
+    assert written["passed"] and [n["network"] for n in written["networks"]] == ["student.engine"]
+    timed_board({"fp16"})
+    with pytest.raises(SystemExit):
+        verify(VerifyConfig(bundle, candidate=bundle / "student.engine"))
