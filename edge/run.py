@@ -42,6 +42,8 @@ def run(config: RunConfig) -> None:
         if outcome.hanging:
             _abandon(config, outcome, stop)
     if stop.signum:
+        if outcome.unwritten:
+            console.print(f"error: {outcome.ended_by}")
         raise SystemExit(stop.exit_code)
     if outcome.ended_by is not None:
         raise outcome.ended_by

@@ -18,7 +18,7 @@ import videos
 from edge.__main__ import COMMANDS
 from edge.capture.registry import SCHEMES
 from edge.cli.command_line import run_command_line
-from edge.contract.errors import SourceError
+from edge.contract.errors import OutputError, SourceError
 from edge.contract.types import Frame
 
 pytestmark = pytest.mark.usefixtures("blazepose_files")
@@ -289,6 +289,25 @@ def test_an_unfinished_file_is_an_error_and_not_listed_as_written(monkeypatch, b
     output = capsys.readouterr().err.splitlines()
     assert left.value.code == 2 and any(line.startswith(f"error: not written: {found}") for line in output)
     assert [line for line in output if line.startswith("written")] == [f"written  {poses}"]
+
+
+def test_a_file_that_cannot_be_completed_after_ctrl_c_is_reported(monkeypatch, bundle_folder, tmp_path, capsys):
+    class Stopped(LiveSource):
+        def __iter__(self):
+            yield Frame(0, 0.0, videos.image(5))
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+
+    @contextmanager
+    def failing(path, layout):
+        yield lambda result: None
+        raise OutputError("cannot be completed", where=path)
+
+    monkeypatch.setattr("edge.sinks.json_lines.json_lines_sink", failing)
+    with pytest.raises(SystemExit) as left:
+        live_run(monkeypatch, bundle_folder, tmp_path, source=Stopped(None))
+    said = capsys.readouterr().err
+    assert left.value.code == 130 and said.endswith("people.jsonl: cannot be completed\n")
 
 
 def test_ctrl_c_before_the_first_frame_leaves_no_file(monkeypatch, bundle_folder, tmp_path, capsys):
