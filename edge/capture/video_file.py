@@ -74,16 +74,13 @@ class VideoFile(RecordedSource):
             else:  # a server may stall, and then only a thread can be abandoned
                 self._thread = CaptureThread(self._open_capture, HTTP_TIMEOUT_S, self._pool)
             first = self._read()
+        network = "check that the address can be reached, or download the file; " if isinstance(path, str) else ""
         if not self._capture.isOpened():
-            network = "check that the address can be reached; or " if isinstance(path, str) else ""
-            self._fail(
-                "not a readable video", f"{network}it is damaged, incomplete, of an unknown format, or has only audio"
-            )
+            hint = "it is damaged, incomplete, of an unknown format, or has only audio"
+            self._fail("not a readable video", network + hint)
         if first is None:
-            self._fail(
-                "the video has no frames",
-                "it is damaged, or OpenCV cannot decode its codec, such as AV1: convert it to H.264",
-            )
+            hint = "it is damaged, or OpenCV cannot decode its codec, such as AV1: convert it to H.264"
+            self._fail("the video has no frames", network + hint)
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 1 / MAX_GAP_S < fps <= MAX_FPS else FALLBACK_FPS
         frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
