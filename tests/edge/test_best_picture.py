@@ -121,14 +121,14 @@ def test_failed_frames_do_not_pile_up():
     found = BestFrame(HALF_S)
     for n in range(100):
         found.add(replace(result(n=n, fps=FPS), failure="pose: gone"))
-    assert len(found._pending) == 1 and found.best() is not None
+    assert len(found._waiting) == 1 and found.best() is not None
 
 
-def test_people_who_left_long_ago_are_forgotten():
+def test_the_history_does_not_grow():
     found = BestFrame(HALF_S)
     for n in range(500):
         found.add(result(does(n // 10, 0.9), n=n, fps=FPS))
-    assert len(found._labels) < 10
+    assert len(found._history) <= 2 * HALF_S * FPS + 2
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
