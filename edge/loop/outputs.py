@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from edge.capture.pose_recording import RecordingHeader
+from edge.capture.pose_recording import RecordingHeader, frame_line
 from edge.capture.source import Source
 from edge.contract.files import require_writable
 from edge.latency import LatencyHistory
@@ -41,7 +41,7 @@ def require_outputs(config: RunConfig, source: Source) -> None:
 def sink_workers(
     config: RunConfig, parts: Parts, history: LatencyHistory, notify: Callable[[str], None]
 ) -> list[SinkWorker]:
-    """The configured sinks and the pose recorder, not opened yet.
+    """The configured sinks and the recording of poses, not opened yet.
 
     To add one, write a file in edge/sinks, add a key to its config.py and an entry here. Files receive every frame of a
     recording; with a live source, a slow sink receives the latest ones.
@@ -49,11 +49,10 @@ def sink_workers(
     """
     # These import OpenCV, which would slow down `--help`.
     from edge.drawing.overlay import Overlay
-    from edge.sinks.json_lines import events_sink, json_lines_sink
+    from edge.sinks.json_lines import events_sink, json_lines_sink, lines_sink
     from edge.sinks.page import Page
     from edge.sinks.page_server import page_sink
     from edge.sinks.picture import picture_sink
-    from edge.sinks.recorder import recorder_sink
     from edge.sinks.sink_worker import SinkOptions, SinkWorker, dropped_by_sink
     from edge.sinks.video import video_sink
     from edge.sinks.window import window_sink
@@ -78,7 +77,7 @@ def sink_workers(
         add("picture", picture_sink(sinks.picture, overlay, clip_s), SinkOptions(images=True, lossless=lossless))
     if config.record is not None:
         header = RecordingHeader(pose.layout.name, source.fps, source.size, source.describe(), pose.describe())
-        add("record", recorder_sink(config.record, header), SinkOptions(lossless=lossless))
+        add("record", lines_sink(config.record, frame_line, header.line()), SinkOptions(lossless=lossless))
     if sinks.page is not None:
         page = Page(overlay, pose.layout, history, source.describe(), lambda: dropped_by_sink(workers))
         address = parse_page_address(sinks.page, sinks.page_token)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,28 +17,26 @@ from edge.sinks.sink import Sink
 
 
 @contextmanager
-def line_writer(path: Path) -> Iterator[Callable[[str], object]]:
-    """Yield a function that writes a line, given without its newline. Raises OutputError if the file cannot be written.
+def lines_sink(path: Path, line: Callable[[Any], str], *head: str) -> Iterator[Callable[[Any], object]]:
+    """Write ``head``, then the line of each result or event. Raises OutputError if the file cannot be written.
 
     The file gets its name when the block ends.
     """
     # Line buffered, so that `tail -f` on the partial file sees whole lines.
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8", buffering=1) as stream:
-        yield lambda line: stream.write(line + "\n")
+        for text in head:
+            stream.write(f"{text}\n")
+        yield lambda item: stream.write(f"{line(item)}\n")
 
 
-@contextmanager
-def json_lines_sink(path: Path, layout: JointLayout) -> Iterator[Sink]:
-    """Write every frame; docs/outputs.md describes the fields. Raises OutputError if the file cannot be written."""
-    with line_writer(path) as write:
-        yield lambda result: write(json.dumps(record(result, layout), separators=(",", ":")))
+def json_lines_sink(path: Path, layout: JointLayout) -> AbstractContextManager[Sink]:
+    """Write every frame; docs/outputs.md describes the fields."""
+    return lines_sink(path, lambda result: json.dumps(record(result, layout), separators=(",", ":")))
 
 
-@contextmanager
-def events_sink(path: Path) -> Iterator[Callable[[Event], object]]:
-    """Write one line per event. Raises OutputError if the file cannot be written."""
-    with line_writer(path) as write:
-        yield lambda event: write(json.dumps(event_record(event)))
+def events_sink(path: Path) -> AbstractContextManager[Callable[[Event], object]]:
+    """Write every event."""
+    return lines_sink(path, lambda event: json.dumps(event_record(event)))
 
 
 def record(result: FrameResult, layout: JointLayout) -> dict[str, Any]:

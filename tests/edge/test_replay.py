@@ -15,13 +15,13 @@ from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import EngineError, SourceError
 from edge.contract.types import Frame, FrameResult, Pose
-from edge.sinks.recorder import recorder_sink
+from edge.sinks.json_lines import lines_sink
 
 HEADER = RecordingHeader("trt_pose-18", 30.0, (64, 48), "a camera", "a network")
 
 
 def record(path, results, size=HEADER.size):
-    with recorder_sink(path, replace(HEADER, size=size)) as sink:
+    with lines_sink(path, frame_line, replace(HEADER, size=size).line()) as sink:
         for result in results:
             sink(result)
     return path

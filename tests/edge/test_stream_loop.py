@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 from parts import SCRIPT_LAYOUT, action_stage, moving_body, pose_result
 
-from edge.capture.pose_recording import RecordingHeader
+from edge.capture.pose_recording import RecordingHeader, frame_line
 from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import ConfigError, EngineError
@@ -22,7 +22,7 @@ from edge.recognition.form import open_student, reason_for_clips
 from edge.recognition.recogniser import RecogniserConfig, softmax
 from edge.recognition.streaming.cost import frames_per_clip
 from edge.recognition.streaming.recogniser import StreamRecogniser
-from edge.sinks.recorder import recorder_sink
+from edge.sinks.json_lines import lines_sink
 
 FPS = 30.0
 KNOWN = {
@@ -165,7 +165,8 @@ def test_a_replay_gives_the_same_decisions_bit_for_bit(bundle, tmp_path):
     timed = zip(times, script, strict=True)
     results = [live.process(pose_result(n, float(t), bodies)) for n, (t, bodies) in enumerate(timed)]
     path = tmp_path / "poses.jsonl"
-    with recorder_sink(path, RecordingHeader("trt_pose-18", 30.0, (64, 48), "a camera", "a network")) as sink:
+    header = RecordingHeader("trt_pose-18", 30.0, (64, 48), "a camera", "a network")
+    with lines_sink(path, frame_line, header.line()) as sink:
         for result in results:
             sink(result)
     source, again = open_source(f"replay://{path}"), stage(bundle)
