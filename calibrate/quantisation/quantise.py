@@ -41,7 +41,7 @@ from calibrate.quantisation.weight_fit import fitted
 from calibrate.tensorrt.rules import violations
 from edge.contract.errors import DataError, EngineError
 from edge.contract.files import atomic_write, temporary_folder
-from edge.engines.engine import check_inputs
+from edge.engines.engine import check_arrays
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
 OPERATORS = ["Conv", "Gemm", "Add"]
@@ -152,7 +152,7 @@ def _check(samples: Sequence[Sample], engine: OnnxRuntimeEngine) -> None:
         if not isinstance(sample, Mapping) and len(engine.inputs) > 1:
             raise EngineError(f"has {len(engine.inputs)} inputs, a sample has one", where=engine.describe())
         given = feed([i.name for i in engine.inputs], sample)
-        check_inputs(engine.inputs, given, "calibration")
+        check_arrays(engine.inputs, given, "calibration")
         if not all(np.isfinite(array).all() for array in given.values()):
             raise DataError(f"calibration sample {position} contains NaN or infinite values", hint="leave it out")
     outputs = engine.run(feed([i.name for i in engine.inputs], samples[0])).values()

@@ -70,7 +70,7 @@ def bind(engine: Engine, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
     No array may be both. Raises EngineError for arrays that do not fit.
     """
     for specs, arrays in ((engine.inputs, inputs), (engine.outputs, outputs)):
-        check_inputs(specs, arrays, engine.describe())
+        check_arrays(specs, arrays, engine.describe())
     if isinstance(engine, Bindable):
         return engine.bind(inputs, outputs)
 
@@ -141,11 +141,12 @@ def refused_threads(error: Exception, runtime: str, path: Path) -> EngineError |
     )
 
 
-def check_inputs(specs: tuple[TensorSpec, ...], given: Arrays, where: str) -> None:
-    """Raise EngineError unless ``given`` has exactly the named inputs with matching shapes and dtypes."""
+def check_arrays(specs: tuple[TensorSpec, ...], given: Arrays, where: str) -> None:
+    """Raise EngineError unless ``given`` has exactly the inputs, or outputs, with matching shapes and dtypes."""
     if {s.name for s in specs} != set(given):
         raise EngineError(
-            f"inputs are {', '.join(s.name for s in specs)}, but {', '.join(given) or 'none'} were given", where=where
+            f"its tensors are {', '.join(s.name for s in specs)}, but {', '.join(given) or 'none'} were given",
+            where=where,
         )
     for spec in specs:
         array = given[spec.name]
@@ -154,5 +155,5 @@ def check_inputs(specs: tuple[TensorSpec, ...], given: Arrays, where: str) -> No
         )
         if not fits or array.dtype != spec.dtype:
             raise EngineError(
-                f"input {spec.name} takes {spec.dtype} {spec.shape}, got {array.dtype} {array.shape}", where=where
+                f"tensor {spec.name} takes {spec.dtype} {spec.shape}, got {array.dtype} {array.shape}", where=where
             )

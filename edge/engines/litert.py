@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, importing
-from edge.engines.engine import Arrays, TensorSpec, check_inputs, describe_cpu_engine
+from edge.engines.engine import Arrays, TensorSpec, check_arrays, describe_cpu_engine
 from edge.stderr import suppress_stderr
 
 
@@ -49,7 +49,7 @@ class LiteRtEngine:
         return describe_cpu_engine(f"LiteRT {self._version}", self._path, self._threads)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        check_inputs(self.inputs, inputs, str(self._path))
+        check_arrays(self.inputs, inputs, str(self._path))
         for name, array in inputs.items():
             self._interpreter.set_tensor(self._index[name], array)
         self._interpreter.invoke()

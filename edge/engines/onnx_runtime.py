@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, importing
-from edge.engines.engine import Arrays, TensorSpec, check_inputs, describe_cpu_engine, file_precision, refused_threads
+from edge.engines.engine import Arrays, TensorSpec, check_arrays, describe_cpu_engine, file_precision, refused_threads
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -67,7 +67,7 @@ class OnnxRuntimeEngine:
         return describe_cpu_engine(runtime, self._path, self._threads)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        check_inputs(self.inputs, inputs, str(self._path))
+        check_arrays(self.inputs, inputs, str(self._path))
         try:
             values = self._session.run(None, dict(inputs))
         except Exception as error:  # for example the network's own shapes do not fit, or there is too little memory

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, SkdError, importing
 from edge.contract.files import temporary_folder
-from edge.engines.engine import Arrays, TensorSpec, check_inputs, describe_cpu_engine, refused_threads
+from edge.engines.engine import Arrays, TensorSpec, check_arrays, describe_cpu_engine, refused_threads
 from edge.engines.signal_stack import preserve_signal_stack
 
 
@@ -65,7 +65,7 @@ class OpenVinoEngine:
         return describe_cpu_engine(f"OpenVINO {self._version}", self._path, self._threads)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        check_inputs(self.inputs, inputs, str(self._path))
+        check_arrays(self.inputs, inputs, str(self._path))
         given = {self._index[name]: np.ascontiguousarray(array) for name, array in inputs.items()}
         # Inputs are read before the call returns, so they need no copy; outputs are overwritten by the next run.
         try:

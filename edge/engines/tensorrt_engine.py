@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import EngineError, importing
 from edge.engines.batch_context import BatchContext
 from edge.engines.cuda_graph import driver_library
-from edge.engines.engine import Arrays, TensorSpec, check_inputs
+from edge.engines.engine import Arrays, TensorSpec, check_arrays
 from edge.engines.engine_manifest import read_engine_manifest
 from edge.engines.gpu import Gpu
 from edge.engines.tensor_buffer import TensorBuffer
@@ -76,7 +76,7 @@ class TensorRtEngine:
         return f"{engine}, {memory}, {graph}"
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        check_inputs(self.inputs, inputs, str(self._path))
+        check_arrays(self.inputs, inputs, str(self._path))
         batch, context = self._context_for(inputs)
         with self._gpu.current():
             for name, array in inputs.items():

@@ -43,6 +43,17 @@ class PoseConfig:
     """trt_pose and tf_pose: run the network on a crop around each person, for people far away. Costs one run for each
     person who stands apart; blazepose always does so."""
 
+    def __post_init__(self) -> None:
+        if self.name not in ESTIMATORS:
+            raise ConfigError(f"unknown pose estimator {self.name!r}", hint=f"known: {', '.join(ESTIMATORS)}")
+        if not (self.max_people >= 1 and self.search_every_s >= 0 and self.threads >= 0):
+            raise ConfigError("max_people starts at 1, threads and search_every_s at 0")
+        # With a score that no joint reaches, every scene would look empty.
+        if self.min_joint_score is not None and not 0 <= self.min_joint_score <= 1:
+            raise ConfigError(f"pose.min_joint_score is {self.min_joint_score}", hint="give a score from 0 to 1")
+        if self.crop and self.name == "blazepose":
+            raise ConfigError("blazepose always crops around each person", hint="leave out pose.crop")
+
 
 def _blazepose_networks(config: PoseConfig) -> dict[str, Engine]:
     """Detector and landmark network with their added layers."""
@@ -65,8 +76,6 @@ def _blazepose_networks(config: PoseConfig) -> dict[str, Engine]:
 def _blazepose(config: PoseConfig) -> PoseEstimator:
     from edge.pose.blazepose import BlazePose
 
-    if config.crop:
-        raise ConfigError("blazepose always crops around each person", hint="leave out pose.crop")
     detector, landmarks = _blazepose_networks(config).values()
     return BlazePose(detector, landmarks, max_people=config.max_people, search_every_s=config.search_every_s)
 
@@ -121,13 +130,6 @@ def open_networks(config: PoseConfig) -> dict[str, Engine]:
 def open_estimator(config: PoseConfig) -> PoseEstimator:
     """The estimator that ``config`` names, ready to run; blazepose and trt_pose fetch their networks on first use.
 
-    Raises ConfigError for an unknown name or an invalid value, and what opening the networks raises.
+    Raises ConfigError if it needs a network file, and what opening the networks raises.
     """
-    if config.name not in ESTIMATORS:
-        raise ConfigError(f"unknown pose estimator {config.name!r}", hint=f"known: {', '.join(ESTIMATORS)}")
-    if not (config.max_people >= 1 and config.search_every_s >= 0 and config.threads >= 0):
-        raise ConfigError("max_people starts at 1, threads and search_every_s at 0")
-    # With a score that no joint reaches, every scene would look empty.
-    if config.min_joint_score is not None and not 0 <= config.min_joint_score <= 1:
-        raise ConfigError(f"pose.min_joint_score is {config.min_joint_score}", hint="give a score from 0 to 1")
     return ESTIMATORS[config.name](config)

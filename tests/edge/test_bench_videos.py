@@ -139,7 +139,7 @@ def test_all_students_judge_the_poses_that_were_estimated_once(script, bundle_fo
         ([], "no such folder"),
     ],
 )
-def test_folders_that_do_not_fit_are_one_line(bundle_folder, tmp_path, names, words, capsys):
+def test_folders_that_do_not_fit_are_one_line(script, bundle_folder, tmp_path, names, words, capsys):
     for name in names:
         (tmp_path / "v" / name).parent.mkdir(parents=True)
         (tmp_path / "v" / name).write_text("")

@@ -238,18 +238,18 @@ def test_joints_are_in_the_layouts_order_not_the_networks():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (PoseConfig("openpose"), "known: blazepose, trt_pose, tf_pose"),
-        (PoseConfig("tf_pose"), "needs a network file"),
-        (PoseConfig("blazepose", max_people=0), "max_people starts at 1"),
-        (PoseConfig("blazepose", search_every_s=float("nan")), "search_every_s at 0"),
-        (PoseConfig("blazepose", threads=-1), "threads and search_every_s at 0"),
-        (PoseConfig("blazepose", min_joint_score=1.5), "min_joint_score is 1.5; give a score from 0 to 1"),
-        (PoseConfig("blazepose", min_joint_score=float("nan")), "min_joint_score is nan"),
+        ({"name": "openpose"}, "known: blazepose, trt_pose, tf_pose"),
+        ({"name": "tf_pose"}, "needs a network file"),
+        ({"name": "blazepose", "max_people": 0}, "max_people starts at 1"),
+        ({"name": "blazepose", "search_every_s": float("nan")}, "search_every_s at 0"),
+        ({"name": "blazepose", "threads": -1}, "threads and search_every_s at 0"),
+        ({"name": "blazepose", "min_joint_score": 1.5}, "min_joint_score is 1.5; give a score from 0 to 1"),
+        ({"name": "blazepose", "min_joint_score": float("nan")}, "min_joint_score is nan"),
     ],
 )
 def test_an_invalid_configuration_is_refused(config, message):
     with pytest.raises(ConfigError, match=message):
-        open_estimator(config)
+        open_estimator(PoseConfig(**config))
 
 
 def test_every_estimator_has_a_factory():

@@ -52,7 +52,7 @@ def test_results_are_not_overwritten_by_the_next_run(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("installed")
 def test_what_does_not_fit_or_cannot_be_read_is_refused(tmp_path: Path) -> None:
     engine = open_engine(student(tmp_path / "student.onnx"), threads=1, runtime="openvino")
-    with pytest.raises(EngineError, match="input clip takes float32"):
+    with pytest.raises(EngineError, match="tensor clip takes float32"):
         engine.run({"clip": np.zeros((1, 3, FRAMES, JOINTS), np.float32)})
     (tmp_path / "broken.onnx").write_bytes(b"no network")
     with pytest.raises(EngineError, match="OpenVINO cannot load it"):

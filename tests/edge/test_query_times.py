@@ -11,7 +11,7 @@ from fake_graphs import FakeLibrary
 import edge.bench.query_times
 from edge.bench.query_times import pose_network_times, query_times, student_times
 from edge.contract.errors import EngineError
-from edge.pose.registry import PoseConfig, open_networks
+from edge.pose.registry import ESTIMATORS, PoseConfig, open_networks
 from edge.recognition.recogniser import RecogniserConfig
 
 
@@ -82,5 +82,6 @@ def test_a_student_is_timed_up_to_the_batch_of_its_engine_and_its_failures_are_r
         student_times(bundle, config, range(1, 9), 50, 0)
 
 
-def test_an_estimator_that_names_no_network_has_none_to_time():
+def test_an_estimator_that_names_no_network_has_none_to_time(monkeypatch):
+    monkeypatch.setitem(ESTIMATORS, "own", lambda config: None)
     assert open_networks(PoseConfig("own")) == {}

@@ -212,7 +212,7 @@ def test_an_array_with_gaps_is_copied_in_its_own_order(built) -> None:
         ({"clip": np.zeros((1, 3, 4), np.float64)}, "takes float32"),
         ({"clip": np.zeros((5, 3, 4), np.float32)}, "5 in one run, which is outside the engine's 1 to 4"),
         ({"clip": np.zeros((0, 3, 4), np.float32)}, "0 in one run"),
-        ({"picture": np.zeros((1, 3, 4), np.float32)}, "inputs are clip, but picture"),
+        ({"picture": np.zeros((1, 3, 4), np.float32)}, "tensors are clip, but picture"),
     ],
 )
 def test_wrong_inputs_are_refused(built, inputs: dict, what: str) -> None:
