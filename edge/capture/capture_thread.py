@@ -29,7 +29,7 @@ class CaptureThread:
     def __init__(self, open_capture: Callable[[], Capture], stall_s: float, pool: ImagePool) -> None:
         self._timeout_s = max(OPEN_TIMEOUT_S, 2 * stall_s) + GRACE_S
         self._stall_s, self._pool = stall_s, pool
-        self.fps = 0.0
+        self.fps, self._is_closed = 0.0, False
         self._requests: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[tuple[Any, float] | BaseException] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, args=(open_capture,), name="driver", daemon=True)
@@ -38,8 +38,10 @@ class CaptureThread:
     def read(self) -> Any:
         """The next frame; None at the end of the stream, on a timeout or after cancel(). Then it can only be closed.
 
-        Raises what opening or reading the capture raises.
+        None after close(), too. Raises what opening or reading the capture raises.
         """
+        if self._is_closed:
+            return None
         self._requests.put(True)
         try:
             result = self._results.get(timeout=self._timeout_s)
@@ -57,6 +59,7 @@ class CaptureThread:
 
     def close(self) -> None:
         """Release the capture; one that hangs is released when the driver returns, if ever."""
+        self._is_closed = True
         self._requests.put(False)
         self._thread.join(GRACE_S)
 

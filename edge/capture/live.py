@@ -58,8 +58,7 @@ class LiveSource:
         self.uri, self._open, self._config, self._hint = uri, open_capture, config, hint
         self._backoff = backoff or Backoff()
         self._cancelled = threading.Event()
-        self._capture: CaptureThread | None = None
-        self._closed: list[CaptureThread] = []
+        self._hanging: set[CaptureThread] = set()
         self._cause = ""
         self._pool, self._flip = ImagePool(), Flipper(flip)
         with suppress_stderr():
@@ -67,7 +66,7 @@ class LiveSource:
         if first is None:
             self.close()
             raise SourceError(f"no frame received{self._cause}", where=uri, hint=hint())
-        fps = self._capture.fps if self._capture is not None else 0.0
+        fps = self._capture.fps
         self.fps = fps if 0 < fps < 1000 else config.fps or FALLBACK_FPS
         self._first, self.size, self._opened = first, (first.shape[1], first.shape[0]), time.monotonic()
 
@@ -88,14 +87,10 @@ class LiveSource:
 
     def cancel(self) -> None:
         self._cancelled.set()
-        if (capture := self._capture) is not None:
-            capture.cancel()
+        self._capture.cancel()
 
     def close(self) -> None:
-        if self._capture is not None:
-            self._capture.close()
-            self._closed.append(self._capture)
-            self._capture = None
+        self._capture.close()
 
     def _skip_stale(self) -> Image:
         """The first frame, or the newest one if the loop took a while to start, as when engines are loaded.
@@ -143,8 +138,8 @@ class LiveSource:
     def _reopen(self) -> Image | None:
         """The first frame after closing and opening the source once, or None."""
         self.close()
-        self._closed = [capture for capture in self._closed if capture.is_hanging]
-        if len(self._closed) >= MAX_HANGING:
+        self._hanging = {capture for capture in (*self._hanging, self._capture) if capture.is_hanging}
+        if len(self._hanging) >= MAX_HANGING:
             raise SourceError(
                 f"it was lost, and {MAX_HANGING} attempts to reopen it hang in its driver",
                 where=self.uri,
@@ -163,8 +158,6 @@ class LiveSource:
 
     def _read(self) -> Image | None:
         """The next frame; None where there is none, or OpenCV raises an error, as for a damaged JPEG."""
-        if self._capture is None:
-            return None
         try:
             image = self._capture.read()
         except cv2.error as error:
