@@ -11,7 +11,6 @@ from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import SourceError
 from edge.contract.files import write_json
 from edge.latency import LatencyHistory, latency_table, rounded
-from edge.loop.abandon import exit_at_once
 from edge.loop.config import RunConfig
 from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.outputs import sink_workers
@@ -82,7 +81,7 @@ def _abandon(config: RunConfig, outcome: RunOutcome, stop: Interruption) -> NoRe
     errors = [] if outcome.ended_by is None else [f"error: {outcome.ended_by}"]
     if lost := [str(path) for name, path in config.files.items() if name in outcome.hanging]:
         errors.append(f"error: not written: {', '.join(lost)}; try a faster disk or codec, or smaller frames")
-    exit_at_once(outcome, stop.exit_code if stop.signum else USER_ERROR if errors else 0, *errors)
+    outcome.exit_at_once(stop.exit_code if stop.signum else USER_ERROR if errors else 0, *errors)
 
 
 def _require_people(config: RunConfig, source: Source, outcome: RunOutcome) -> None:

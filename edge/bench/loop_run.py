@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from edge.cli.console import print_warning
 from edge.cli.exit_codes import INTERRUPTED, USER_ERROR
 from edge.latency import Latency, LatencyHistory
-from edge.loop.abandon import exit_at_once
 from edge.loop.config import RunConfig
 from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.outputs import sink_workers
@@ -77,7 +76,7 @@ def require_complete(outcome: RunOutcome) -> None:
     """Raise what ended the run early. Exit at once if a stage hangs; so call it before the parts are closed."""
     if outcome.hanging_stages:
         code = INTERRUPTED if outcome.interrupted else USER_ERROR
-        exit_at_once(outcome, code, "interrupted" if outcome.ended_by is None else f"error: {outcome.ended_by}")
+        outcome.exit_at_once(code, "interrupted" if outcome.ended_by is None else f"error: {outcome.ended_by}")
     if outcome.interrupted:
         raise KeyboardInterrupt
     if outcome.ended_by is not None:

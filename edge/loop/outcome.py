@@ -6,8 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from edge.capture.source import Source
+from edge.cli.console import console
+from edge.cli.leftover_threads import exit_now
 from edge.contract.errors import SkdError
 from edge.contract.types import FrameResult
 from edge.loop.action_times import ActionTimes
@@ -50,7 +53,7 @@ class RunOutcome:
     dropped_by_sink: see :func:`edge.sinks.sink_worker.dropped_by_sink`. events: events published.
     times: seconds per person and action. ended_by: the error that ended the run early; results up to it are complete.
     interrupted: Ctrl-C ended it. hanging_stages, hanging_sinks: did not end. While a stage hangs, nothing that it uses
-    may be closed: see :func:`edge.loop.abandon.exit_at_once`. unwritten: sinks whose files were discarded.
+    may be closed: see :meth:`exit_at_once`. unwritten: sinks whose files were discarded.
     """
 
     frames: int = 0
@@ -82,3 +85,10 @@ class RunOutcome:
         self.with_poses += bool(result.poses)
         self.failed += result.failure is not None
         self.times.add(result)
+
+    def exit_at_once(self, exit_code: int, *last_lines: str) -> NoReturn:
+        """Exit although threads hang; a normal exit would wait for them, or close what they use."""
+        console.print(f"warning: abandoned, because it does not respond: {', '.join(self.hanging)}")
+        for line in last_lines:
+            console.print(line)
+        exit_now(exit_code)

@@ -23,7 +23,6 @@ from edge.contract.errors import ConfigError
 from edge.contract.files import require_writable, write_json
 from edge.image_pool import ImagePool
 from edge.latency import DECISION, POSE, Latency, LatencyHistory, latency_table
-from edge.loop.abandon import exit_at_once
 from edge.loop.config import RunConfig
 from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.parts import Parts, open_parts
@@ -139,7 +138,7 @@ def soak(config: SoakConfig) -> None:
             last_lines.append("passed")
         exit_code = stop.exit_code if stop.signum else FAILED if result.faults else 0
         if outcome.hanging_stages:
-            exit_at_once(outcome, exit_code, *last_lines)
+            outcome.exit_at_once(exit_code, *last_lines)
     for line in last_lines:
         console.print(line)
     if exit_code:

@@ -236,4 +236,4 @@ def test_logits_that_are_not_finite_raise_and_leave_the_stream_unchanged() -> No
     stream = stepping.new_stream()
     with pytest.raises(EngineError, match="NaN or infinite"):
         stepping.step(stream, np.full((1, 3, 4, 13, 1), np.nan, np.float32))
-    assert stream.frames == 0 and not stream.states["sum"].any()
+    assert stream.frames == 0 and not stream.buffer("sum").any()

@@ -48,11 +48,6 @@ class Stream:
     runs: dict[int, Callable[[], None]] = field(default_factory=dict)
     """Bound steps by frames processed, modulo two cycles: after these every state is in its first buffer again."""
 
-    @property
-    def states(self) -> dict[str, Array]:
-        """Current states by name."""
-        return {name: self.buffer(name) for name in self.buffers}
-
     def buffer(self, name: str, after: int = 0) -> Array:
         """The buffer of the current state, or (after 1) the one that the next step writes."""
         return self.buffers[name][(self.frames // self.periods[name] + after) % 2]
