@@ -6,6 +6,7 @@ Rotating a region upright takes three times as long as resizing a block of the i
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -18,9 +19,12 @@ MAX_ROWS_IN_PLACE = 60
 """An output row that crosses more rows of the image than this touches more memory pages than the TLB holds. A compact
 copy of the region is read three times as fast."""
 
-PIXEL_TOLERANCE = 1e-6
-"""Rounding error, in pixels, of coordinates that are whole numbers; without it half of the snapped regions would be
-warped where the network's size is no power of two, such as the detector's 224."""
+
+@dataclass(frozen=True)
+class SnappedRegion(Region):
+    """A region without rotation whose crop is a resized square of whole pixels. square: its left, top and side."""
+
+    square: tuple[int, int, int] = (0, 0, 0)
 
 
 def crop(image: Image, region: Region, size: int, *, repeat_border: bool = False, into: Image | None = None) -> Image:
@@ -29,67 +33,35 @@ def crop(image: Image, region: Region, size: int, *, repeat_border: bool = False
     into: array to write to and return. New memory would cost a page fault for every four kilobytes.
     """
     result = np.empty((size, size, 3), np.uint8) if into is None else into
-    block = _block(region, size)
-    if block is None or not block.resize(image, size, repeat_border, result):
+    if not (isinstance(region, SnappedRegion) and _resize(image, region.square, size, repeat_border, result)):
         warp(image, region, size, repeat_border, result)
     return result
 
 
-def snap_to_pixels(region: Region, size: int) -> Region:
-    """The nearest region without rotation whose crop of that size is a resized block of whole pixels."""
+def snap_to_pixels(region: Region, size: int) -> SnappedRegion:
+    """The nearest region without rotation whose crop of that size is a resized square of whole pixels."""
     side = max(round(region.side), 1)
-    offset = _centre_offset(side, size)
+    # MediaPipe, which the networks come from, has pixel centres at whole coordinates; cv2.resize has them at halves.
+    offset = (side / size - 1) / 2
     left, top = round(region.x - side / 2 - offset), round(region.y - side / 2 - offset)
-    return Region(left + offset + side / 2, top + offset + side / 2, side)
+    return SnappedRegion(left + offset + side / 2, top + offset + side / 2, side, square=(left, top, side))
 
 
-def _centre_offset(side: float, size: int) -> float:
-    """Pixels of the image between the first sample of a warped region and that of a resized block.
-
-    MediaPipe, which the networks come from, has pixel centres at whole coordinates; cv2.resize has them at halves.
-    """
-    return (side / size - 1) / 2
-
-
-def _block(region: Region, size: int) -> _Block | None:
-    """The block of a region from :func:`snap_to_pixels`; None for any other region."""
-    if region.rotation:
-        return None
-    offset = _centre_offset(region.side, size)
-    left, top, side = region.x - region.side / 2 - offset, region.y - region.side / 2 - offset, region.side
-    block = _Block(round(left), round(top), round(side))
-    error = abs(block.left - left) + abs(block.top - top) + abs(block.side - side)
-    return block if error < PIXEL_TOLERANCE else None
-
-
-class _Block(NamedTuple):
-    """A square of an image's pixels, which may reach beyond the image."""
-
-    left: int
-    top: int
-    side: int
-
-    def resize(self, image: Image, size: int, repeat_border: bool, into: Image) -> bool:
-        """Resize the block into (size, size, 3); False if no pixel of it is in the image."""
-        rows, columns = self._visible(self.top, image.shape[0], size), self._visible(self.left, image.shape[1], size)
-        if rows is None or columns is None:
-            return False
-        (low, high), (first, last) = rows.target, columns.target
-        visible = into[low:high, first:last]
-        cv2.resize(image[rows.source, columns.source], (last - first, high - low), dst=visible)
-        if (low, first, high, last) != (0, 0, size, size):
-            borders = (into[low:high, :first], into[low:high, last:], into[:low], into[high:])
-            edges = (visible[:, :1], visible[:, -1:], into[low], into[high - 1])
-            for border, edge in zip(borders, edges, strict=True):
-                border[:] = edge if repeat_border else 0
-        return True
-
-    def _visible(self, start: int, length: int, size: int) -> _Visible | None:
-        """The block's rows (or columns) from ``start`` that lie in an image of that length; None if none does."""
-        source = slice(max(start, 0), min(start + self.side, length))
-        # Rounded to whole pixels of the crop: at the image's edge it may be off by half a pixel.
-        first, last = (round((at - start) * size / self.side) for at in (source.start, source.stop))
-        return _Visible((first, last), source) if first < last else None
+def _resize(image: Image, square: tuple[int, int, int], size: int, repeat_border: bool, into: Image) -> bool:
+    """Resize a square of pixels into (size, size, 3); False if no pixel of it is in the image."""
+    left, top, side = square
+    rows, columns = _visible(top, side, image.shape[0], size), _visible(left, side, image.shape[1], size)
+    if rows is None or columns is None:
+        return False
+    (low, high), (first, last) = rows.target, columns.target
+    visible = into[low:high, first:last]
+    cv2.resize(image[rows.source, columns.source], (last - first, high - low), dst=visible)
+    if (low, first, high, last) != (0, 0, size, size):
+        borders = (into[low:high, :first], into[low:high, last:], into[:low], into[high:])
+        edges = (visible[:, :1], visible[:, -1:], into[low], into[high - 1])
+        for border, edge in zip(borders, edges, strict=True):
+            border[:] = edge if repeat_border else 0
+    return True
 
 
 class _Visible(NamedTuple):
@@ -97,6 +69,14 @@ class _Visible(NamedTuple):
 
     target: tuple[int, int]
     source: slice
+
+
+def _visible(start: int, side: int, length: int, size: int) -> _Visible | None:
+    """The square's rows (or columns) from ``start`` that lie in an image of that length; None if none does."""
+    source = slice(max(start, 0), min(start + side, length))
+    # Rounded to whole pixels of the crop: at the image's edge it may be off by half a pixel.
+    first, last = (round((at - start) * size / side) for at in (source.start, source.stop))
+    return _Visible((first, last), source) if first < last else None
 
 
 def warp(image: Image, region: Region, size: int, repeat_border: bool, into: Image) -> None:
