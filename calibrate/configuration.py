@@ -96,7 +96,7 @@ class MethodsConfig(Calibration):
     test: Path
     """test.npz with clips and labels, for the comparison."""
     methods: tuple[Method, ...] = METHODS
-    """Calibration methods to compare; entropy takes as long as all others together."""
+    """Calibration methods to compare; entropy takes several times as long as another."""
     report: Path | None = None
     """JSON file to write."""
 
