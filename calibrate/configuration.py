@@ -53,8 +53,8 @@ class StreamConfig(Calibration):
     clips: Path
     """calibration.npz, for the ranges (stream_calibration.npz if the stream was added to a bundle)."""
     test: Path | None = None
-    """Held-out clips with labels, each streamed from fresh states. With them, both precisions' accuracy and their
-    agreement are measured and recorded in the manifest."""
+    """test.npz with clips and labels (stream_test.npz if the stream was added to a bundle), to measure the accuracy of
+    both precisions; each clip is streamed from its first frame on."""
     method: MethodOrAuto = "auto"
     """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
     whose logits are nearest to FP32's on clips that ranges are not taken from."""

@@ -36,12 +36,16 @@ COMMANDS = {
     "teacher": Command(
         TeacherConfig,
         lazy("train.teach", "train_teacher"),
-        ("python -m train teacher --out runs/teacher --data.dataset penn_action --data.folder DATA",),
+        (
+            "python -m train teacher --out runs/teacher",
+            "python -m train teacher --out runs/teacher --data.dataset penn_action --data.folder DATA",
+        ),
     ),
     "student": Command(
         StudentConfig,
         lazy("train.teach", "train_student"),
         (
+            "python -m train student --out runs/student --teacher runs/teacher",
             "python -m train student --out runs/student --teacher runs/teacher "
             "--data.dataset penn_action --data.folder DATA",
         ),
@@ -49,7 +53,10 @@ COMMANDS = {
     "export": Command(
         ExportConfig,
         lazy("train.export.bundle", "export"),
-        ("python -m train export --run runs/student --bundle runs/bundle --workdir runs",),
+        (
+            "python -m train export --run runs/student --bundle runs/bundle --workdir runs",
+            "python -m train export --run runs/student --bundle runs/bundle --workdir runs --data DATA",
+        ),
     ),
     "export-stream": Command(
         StreamExportConfig,

@@ -73,7 +73,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherConfig(Training):
-    """Train a teacher on HQ skeletons (or, with --see lq, the baseline on LQ skeletons)."""
+    """Train a teacher on high-quality (HQ) skeletons or, with --see lq, the baseline on low-quality (LQ) ones."""
 
     network: str = "shift_gcn_teacher"
     """shift_gcn_teacher, shift_gcn_student, dense_gcn, dense_gcn_s, _m, _l or _motion; from other papers st_gcn,
@@ -86,7 +86,7 @@ class TeacherConfig(Training):
 
 @dataclass(frozen=True, kw_only=True)
 class StudentConfig(Training):
-    """Distil a student that reads LQ skeletons from a teacher that reads HQ skeletons."""
+    """Distil a student that reads low-quality (LQ) skeletons from a teacher that reads high-quality (HQ) ones."""
 
     teacher: Path
     """Folder of the teacher's run."""

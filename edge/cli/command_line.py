@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import sys
-from argparse import Action, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, Action, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -72,6 +72,10 @@ _REWORDED_HELP = (
     (r"type: Literal\[.+?\]( \| null)?, ", ""),  # the flag itself lists the choices
     (r"Optional\[Literal\[(.+?)\]\]", r"\1 or null"),
     (r"Optional\[(tuple\[.+?\])\]", r"\1 | null"),
+    (r"tuple\[(?:Literal\[(.+?)\]|(\w+)), \.\.\.\]", r"list of \1\2"),
+    (r"type: bool, default: True", "default: true"),
+    (r"type: bool, default: False", "default: false"),
+    (r"default: \((.*?),?\)(?=\))", r"default: [\1]"),
     (r"Path to a configuration file\.", "YAML file with the keys of this group."),
     (r"(Print the configuration) after .+", r"\1 as YAML and exit."),
 )
@@ -94,6 +98,10 @@ class _Parser(ArgumentParser):
     """Prints errors on one line, without the usage block."""
 
     commands: Sequence[str] = ()
+
+    def __init__(self, *, usage: str | None = SUPPRESS, **options: Any) -> None:
+        """usage: as argparse's. jsonargparse makes parsers of its own for optional groups of keys, which need none."""
+        super().__init__(usage=usage, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:  # of an optional group of keys, whose error the command's parser reports
@@ -138,7 +146,13 @@ def _require_values(config: type, given: Namespace, prefix: str = "") -> None:
 
 def _parser(program: str, about: str, commands: Mapping[str, Command]) -> _Parser:
     # The parent's formatter applies to sub-commands too.
-    parser = _Parser(prog=f"python -m {program}", description=about, allow_abbrev=False, formatter_class=_HelpFormatter)
+    parser = _Parser(
+        prog=f"python -m {program}",
+        usage=None,
+        description=about,
+        allow_abbrev=False,
+        formatter_class=_HelpFormatter,
+    )
     parser.add_argument(
         "--version", action="version", version=f"skd-edge {edge.__version__}", help="Print the version and exit."
     )

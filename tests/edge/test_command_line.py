@@ -40,8 +40,10 @@ class Run:
     """Where to write."""
     between: tuple[Path, Path] | None = None
     """Two files."""
-    rates: tuple[float, ...] = ()
+    rates: tuple[float, ...] = (1.5,)
     """Several rates."""
+    mirror: bool = False
+    """Mirror."""
     clip: Clip = field(default_factory=Clip)
     """How clips are made."""
     night: Clip | None = None
@@ -176,6 +178,15 @@ def test_help_shows_every_flag_with_its_text_default_and_an_example(capsys):
     assert out.startswith("usage: python -m edge run --source SOURCE [options]\n\n")
     for part in ("--source", "CPU threads of the network", "default: 2", "--clip.fps", "python -m edge run --source 0"):
         assert part in out
+    said = " ".join(out.split())
+    assert "Several rates. (type: list of float, default: [1.5])" in said and "Mirror. (default: false)" in said
+
+
+def test_help_of_an_optional_group_of_keys_shows_them_and_no_usage_of_another_program(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command_line("run", "--night.help")
+    out = capsys.readouterr().out
+    assert stop.value.code == 0 and "--night.fps" in out and "usage:" not in out
 
 
 @pytest.mark.parametrize("program", ["edge", "train", "calibrate"])

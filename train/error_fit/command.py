@@ -25,7 +25,7 @@ PASSES = 5
 
 @dataclass(frozen=True)
 class FitErrorsConfig:
-    """Fit the errors of the cheap estimator to such pairs, for corrupting other skeletons in the same way."""
+    """Fit the errors of the cheap estimator in pairs of `train pairs`, to corrupt other skeletons in the same way."""
 
     pairs: Path
     """Folder written by `python -m train pairs`."""

@@ -27,7 +27,7 @@ class ExportConfig:
     """Name of the bundle; by default the folder's."""
     reference_clips: int = 256
     """Number of generated clips in reference.npz, on which `make verify` and `make engine` compare networks when no
-    labelled clips are given."""
+    labelled clips are given. For joints that the generator lacks, and two bodies, a few test clips instead."""
 
     def __post_init__(self) -> None:
         require_in(self, reference_clips="[1, inf)")
@@ -35,7 +35,7 @@ class ExportConfig:
 
 @dataclass(frozen=True)
 class StreamExportConfig:
-    """Add the networks of a streaming student to a bundle."""
+    """Add the networks of a streaming student, which reads new frames only instead of whole clips, to a bundle."""
 
     run: Path
     """Folder of a run of dense_gcn_stream, with --data.pairs.preprocessing.centre trailing."""
