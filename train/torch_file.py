@@ -6,6 +6,7 @@ import io
 import pickle
 import textwrap
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ def checked(path: Path) -> Path:
     try:
         with zipfile.ZipFile(path) as archive:
             changed = archive.testzip()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"PyTorch did not write it, or it is truncated ({error})") from error
     if changed is not None:
         raise ValueError(f"{changed} inside it has changed")

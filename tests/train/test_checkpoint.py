@@ -161,6 +161,14 @@ def test_a_checkpoint_whose_weights_have_changed_on_disk_is_refused(teacher: Pat
         load_checkpoint(tmp_path)
 
 
+def test_a_checkpoint_whose_content_seems_compressed_is_refused(teacher: Path, tmp_path: Path) -> None:
+    spoilt = bytearray((teacher / FILE).read_bytes())
+    spoilt[spoilt.index(b"PK\x01\x02") + 10] = 8  # the method in the archive's first directory entry: deflate
+    (tmp_path / FILE).write_bytes(spoilt)
+    with pytest.raises(DataError, match=r"not a readable checkpoint: .+; remove it"):
+        load_checkpoint(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("there", "here", "message"),
     [

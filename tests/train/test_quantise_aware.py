@@ -15,6 +15,7 @@ from calibrate.quantisation.quantise import Quantiser
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError, EngineError
 from edge.contract.preprocess import Preprocessing
+from train.checkpoint import load_checkpoint, save_checkpoint
 from train.configuration import Hardware, StudentConfig, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
@@ -219,7 +220,17 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
     return Spoilt(folder)
 
 
-def test_training_restores_the_decisions_that_int8_lost(spoilt: Spoilt) -> None:
+def test_a_network_that_was_wrongly_converted_does_not_replace_the_bundles(
+    spoilt: Spoilt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.quantise_aware.student.LOGIT_TOLERANCE", -1)
+    before = (spoilt.folder / "bundle/student.int8.onnx").read_bytes()
+    with pytest.raises(DataError, match="logits differ from PyTorch's"):
+        quantise_aware(replace(spoilt.config(epochs=1), out=tmp_path))
+    assert read_bundle(spoilt.folder / "bundle").file("student.int8.onnx").read_bytes() == before
+
+
+def test_training_restores_the_decisions_that_int8_lost(spoilt: Spoilt, tmp_path: Path) -> None:
     before, steps = spoilt.agreement(), quantised_student(spoilt.folder / "bundle/student.int8.onnx").structure_digest()
     quantise_aware(spoilt.config())
     after, bundle = spoilt.agreement(), read_bundle(spoilt.folder / "bundle")
@@ -236,6 +247,11 @@ def test_training_restores_the_decisions_that_int8_lost(spoilt: Spoilt) -> None:
     trained = written.read_bytes()
     quantise_aware(spoilt.config())
     assert written.read_bytes() == trained
+    other = load_checkpoint(spoilt.folder / "teacher")
+    other.best["fc.bias"][0] += 1
+    save_checkpoint(tmp_path, other)
+    with pytest.raises(ConfigError, match="a run with another teacher;"):
+        quantise_aware(replace(spoilt.config(), teacher=tmp_path))
 
 
 def test_a_run_without_a_teacher_and_a_foreign_bundle_are_refused(spoilt: Spoilt, tmp_path: Path) -> None:

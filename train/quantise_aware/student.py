@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
+from edge.contract.files import temporary_folder
 from edge.contract.types import Float32
 from train.checkpoint import FILE, Checkpoint, load_trained
 from train.data.pairs import PairDataset
@@ -69,7 +70,7 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
     def loss_function(batch: Batch) -> Mapping[str, Tensor]:
         return quantised_losses(student, fp32_student, distillation, batch, config.keep, fabric)
 
-    about = _about(checkpoint, config, student)
+    about = _about(checkpoint, config, student) | {"teacher": teacher_run.fingerprint()}
     train, test = load_clips(checkpoint, config.data, config.cache, redraw=how.redraw)
     run = Run(
         out=config.out, see="lq", network=student, extra=distillation.adapter, loss_function=loss_function,
@@ -82,16 +83,18 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
 
 
 def _write(student: QuantisedGraph, int8: Path, fp32: Path, test: PairDataset, bundle: Bundle, epochs: int) -> None:
-    """Write the INT8 file, compare it with PyTorch, and put its accuracy on the test clips into the manifest."""
+    """Compare the INT8 network with PyTorch, write it, and put its accuracy on the test clips into the manifest."""
     low, _, labels = test.batch(np.arange(len(test)))
     exact, before = onnx_logits(fp32, low), onnx_logits(int8, low)
-    student.write(int8)
-    after = onnx_logits(int8, low)
+    with temporary_folder() as folder:
+        student.write(folder / STUDENT_INT8)
+        after = onnx_logits(folder / STUDENT_INT8, low)
     trained = predict(student, test, see="lq")
     if not np.abs(after - trained).mean() <= LOGIT_TOLERANCE * np.abs(trained).mean():
         raise DataError("the written network's logits differ from PyTorch's", where=int8)
     top1, agreement = float((after.argmax(1) == labels).mean()), _agreement(exact, after)
     known, measured = bundle.manifest, {"top1": round(top1, 4), "agreement": round(agreement, 4)}
+    student.write(int8)
     measures, training = {**known.accuracy, "int8": measured}, {**known.training, "quantise_aware_epochs": epochs}
     write_manifest(bundle.folder, replace(known, accuracy=measures, training=training))
     console.print(
