@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-from rich.progress import track
 
 from calibrate.configuration import Family
-from calibrate.recording_engine import RecordingEngine
-from edge.cli.console import console
 from edge.contract.types import Image
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
@@ -29,9 +26,7 @@ def estimator(engine: Engine, family: Family, file: Path | None = None) -> Heatm
 
 def pose_inputs(network: Path, family: Family, images: Sequence[Image]) -> list[NDArray[Any]]:
     """Return the network's input for each image, (1, 3, H, W) float32 or (1, H, W, 3) uint8."""
-    engine = RecordingEngine(open_engine(network))
-    device = estimator(engine, family, network)
-    for image in track(images, "preparing images", console=console):
-        device.estimate(image)
+    device = estimator(open_engine(network), family, network)
+    inputs = [device.network_input(image) for image in images]
     device.close()
-    return [given[engine.inputs[0].name] for given in engine.recorded]
+    return inputs

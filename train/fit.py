@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from edge.contract.errors import ConfigError, DataError
@@ -118,8 +118,7 @@ def _train(run: Run, sampler: BatchSampler, fabric: Fabric) -> dict[str, Any]:
     settings, about = run.optimiser, run.about | {"seed": run.seed, "optimiser": asdict(run.optimiser)}
     average = None
     if settings.average:
-        ema = get_ema_multi_avg_fn(settings.average)
-        average = AveragedModel(run.network, multi_avg_fn=ema, use_buffers=True)
+        average = AveragedModel(run.network, multi_avg_fn=moving_average(settings.average), use_buffers=True)
     state = _State(settings.build([*run.network.parameters(), *run.extra.parameters()]), average)
     _resume(run, about, state)
     # DataLoader's type asks for a Dataset; it only needs __getitem__, whose keys are PairKeys.
@@ -197,6 +196,20 @@ def _update_best(run: Run, state: _State, fabric: Fabric) -> None:
         if latest[VALIDATION] < max(epoch[VALIDATION] for epoch in state.history):
             return
     state.best = {name: value.clone() for name, value in used.state_dict().items()}
+
+
+def moving_average(decay: float) -> Callable[..., None]:
+    """The update of an AveragedModel: weights and statistics are averaged exponentially, counts and indices copied."""
+
+    @torch.no_grad()
+    def update(averages: Sequence[torch.Tensor], latest: Sequence[torch.Tensor], _: Any) -> None:
+        for average, value in zip(averages, latest, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, 1 - decay)
+            else:
+                average.copy_(value)
+
+    return update
 
 
 def should_stop_early(history: list[dict[str, float]], patience: int) -> bool:

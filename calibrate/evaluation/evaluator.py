@@ -11,7 +11,6 @@ from calibrate.configuration import Family
 from calibrate.evaluation.compare import Array, agreement, logits_of, top1
 from calibrate.evaluation.compare_poses import people_agreement, require_people
 from calibrate.pose_inputs import estimator
-from calibrate.recording_engine import RecordingEngine
 from edge.contract.types import Float32, Image, Pose
 from edge.engines.engine import Engine
 from edge.pose.estimator import PoseEstimator
@@ -67,18 +66,17 @@ def people_evaluator(fp32: Engine, family: Family, images: Sequence[Image], fram
 
     Raises DataError if it finds nobody.
     """
-    wanted = _people(estimator(fp32, family), images)
+    device = estimator(fp32, family)
+    wanted = _people(device, images)
     require_people(wanted, frames)
-    # Only one input is recorded: all of them would fill a small board's memory.
-    recording = RecordingEngine(fp32)
-    estimator(recording, family).estimate(images[-1])
-    sample = recording.recorded[0][fp32.inputs[0].name]
 
     def loss(engine: Engine) -> Loss:
         found = wanted if engine is fp32 else _people(estimator(engine, family), images)
         return Loss(100 * people_agreement(wanted, found).share)
 
-    return Evaluator(f"{fp32.describe()}, {len(images)} images of {frames.name}", sample, loss)
+    return Evaluator(
+        f"{fp32.describe()}, {len(images)} images of {frames.name}", device.network_input(images[-1]), loss
+    )
 
 
 def _people(device: PoseEstimator, images: Sequence[Image]) -> list[list[Pose]]:

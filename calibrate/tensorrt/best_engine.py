@@ -131,7 +131,7 @@ def choose_engine(
             unavailable[name] = f"not built, because {forced} was forced: its speed and accuracy are not known"
         on_dla = options.dla_core is not None
         candidates = [
-            Candidate(name, unavailable=unavailable[name])
+            Candidate(name, excluded=unavailable[name])
             if name in unavailable
             else _candidate(name, built[name], times[name], evaluation, on_dla)
             for name in sources
@@ -177,9 +177,8 @@ def _candidate(
     except EngineError as error:
         if name == "fp32":
             raise
-        return Candidate(name, unavailable=error.what)
-    reference_only = ON_GPU if name == "fp32" and on_dla else ""
-    return Candidate(name, latency, loss.agreement, loss.top1_drop, reference_only=reference_only)
+        return Candidate(name, excluded=error.what)
+    return Candidate(name, latency, loss.agreement, loss.top1_drop, ON_GPU if name == "fp32" and on_dla else "")
 
 
 def _keep(trial: Path, out: Path, compared: dict[str, Any]) -> None:

@@ -16,22 +16,18 @@ class Candidate:
     """What was measured of one precision on this device.
 
     agreement: percent of decisions (or of people found) equal to the reference's. top1_drop: in points, None without
-        labels. unavailable: why there is no usable engine; then nothing was measured. reference_only: why this engine
-        is only the reference and must not be kept.
+        labels. excluded: why it must not be kept, whatever was measured. latency: None if there is no usable engine.
     """
 
     precision: str
     latency: Latency | None = None
     agreement: float = 0.0
     top1_drop: float | None = None
-    unavailable: str = ""
-    reference_only: str = ""
+    excluded: str = ""
 
     def rejection(self, budget: AccuracyBudget) -> str:
         """Why it cannot be chosen; empty if it can."""
-        if self.unavailable or self.reference_only:
-            return self.unavailable or self.reference_only
-        return "; ".join(budget.violations(self.agreement, self.top1_drop))
+        return self.excluded or "; ".join(budget.violations(self.agreement, self.top1_drop))
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class HeatmapEstimator:
     def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
         """See PoseEstimator; the time is not used. Raises EngineError for heatmaps that are not finite."""
         boxed, (left, top, width, height) = letterbox(image, self._width, self._height)
-        outputs = self._engine.run({self._input.name: self._network_input(boxed)})
+        outputs = self._engine.run({self._input.name: self._scaled(boxed)})
         heatmaps, maxima = outputs[self._heatmaps][0], outputs[PEAKS][0] if self._has_peaks else None
         # NaN is below every threshold: a broken network would look like an empty scene.
         if not np.isfinite(heatmaps).all():
@@ -92,7 +92,11 @@ class HeatmapEstimator:
         scores = people[..., 2].mean(axis=1)
         return [Pose(people[n], float(scores[n])) for n in np.argsort(-scores)[: self._max_people]]
 
-    def _network_input(self, boxed: Image) -> NDArray[Any]:
+    def network_input(self, image: Image) -> NDArray[Any]:
+        """What the network gets for an image."""
+        return self._scaled(letterbox(image, self._width, self._height)[0])
+
+    def _scaled(self, boxed: Image) -> NDArray[Any]:
         if self._takes_uint8:
             return boxed[None]
         planes = np.ascontiguousarray(boxed[..., ::-1].transpose(2, 0, 1), np.float32)

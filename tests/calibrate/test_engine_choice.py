@@ -33,7 +33,7 @@ def test_the_fastest_within_the_budget_is_kept_and_each_other_has_a_reason() -> 
         (candidate("int8", 1.0, 98.9, 0.0), "agrees on 98.90 %, 99 % are required"),
         (candidate("int8", 1.0, 99.5, 0.6), "top-1 drops by 0.60 points, 0.5 are allowed"),
         (candidate("int8", 3.0, 99.9, 0.0), "1.50 times the time of fp16"),
-        (Candidate("int8", unavailable="TensorRT refuses conv_7"), "TensorRT refuses conv_7"),
+        (Candidate("int8", excluded="TensorRT refuses conv_7"), "TensorRT refuses conv_7"),
     ],
 )
 def test_int8_is_kept_only_if_faster_and_accurate_enough(int8: Candidate, why: str) -> None:
@@ -51,6 +51,6 @@ def test_a_forced_precision_is_kept_with_its_loss_in_the_reason() -> None:
 
 def test_if_none_qualifies_the_error_has_every_reason() -> None:
     with pytest.raises(EngineError, match=r"fp16: agrees on 10\.00 %.*int8: no kernel"):
-        choose([candidate("fp16", 1, 10.0), Candidate("int8", unavailable="no kernel")], BUDGET)
+        choose([candidate("fp16", 1, 10.0), Candidate("int8", excluded="no kernel")], BUDGET)
     with pytest.raises(EngineError, match="there is no int8 engine: no kernel"):
-        choose([FP32, Candidate("int8", unavailable="no kernel")], BUDGET, forced="int8")
+        choose([FP32, Candidate("int8", excluded="no kernel")], BUDGET, forced="int8")

@@ -54,7 +54,11 @@ def load_release(network: nn.Module, path: Path) -> None:
                 where=path,
                 hint=_HINTS[what],
             )
+    shifts = {name: value.clone() for name, value in network.named_buffers() if ".gcn1.shift_" in name}
     load_published_weights(network, given, path, HINT)
+    for name, value in shifts.items():
+        if not torch.equal(network.get_buffer(name), value):
+            raise DataError(f"{name} is another permutation of joints", where=path)
     for name, value in given.items():
         if not torch.isfinite(value).all():
             raise DataError(f"{name} is not finite", where=path)

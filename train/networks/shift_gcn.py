@@ -9,8 +9,6 @@ theirs.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -91,9 +89,11 @@ class SpatialShift(nn.Module):
     """Non-local spatial shift graph convolution, (N, C, T, V) -> (N, D, T, V).
 
     Each channel of a joint comes from another joint, is gated, mixed linearly and shifted back. shift_in, shift_out:
-    permutations (V*C,) and (V*D,) int64. The state dict has them, as in the release, and loading compares them. They
-    are not buffers, because weight averaging would average them too.
+    permutations (V*C,) and (V*D,) int64, which the releases' state dicts have too.
     """
+
+    shift_in: Tensor
+    shift_out: Tensor
 
     def __init__(self, in_channels: int, out_channels: int, joints: int) -> None:
         super().__init__()
@@ -105,8 +105,8 @@ class SpatialShift(nn.Module):
         self.down: nn.Module = nn.Identity()
         if in_channels != out_channels:
             self.down = nn.Sequential(pointwise(in_channels, out_channels), nn.BatchNorm2d(out_channels))
-        self.shift_in = joint_shift(joints, in_channels, +1)
-        self.shift_out = joint_shift(joints, out_channels, -1)
+        self.register_buffer("shift_in", joint_shift(joints, in_channels, +1))
+        self.register_buffer("shift_out", joint_shift(joints, out_channels, -1))
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, t, v = x.shape
@@ -116,29 +116,6 @@ class SpatialShift(nn.Module):
         y = self.bn(y.reshape(n * t, -1).index_select(1, self.shift_out))
         y = y.reshape(n, t, v, -1).permute(0, 3, 1, 2)
         return F.relu(y + self.down(x))
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SpatialShift:
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self.shift_in, self.shift_out = fn(self.shift_in), fn(self.shift_out)
-        return self
-
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination |= {f"{prefix}shift_in": self.shift_in, f"{prefix}shift_out": self.shift_out}
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], strict: bool,
-        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
-    ) -> None:  # fmt: skip
-        for name in ("shift_in", "shift_out"):
-            stored, own = state_dict.pop(prefix + name, None), getattr(self, name)
-            if stored is None:
-                missing_keys += [prefix + name] if strict else []
-            elif not torch.equal(stored.to(own), own):
-                error_msgs.append(f"{prefix}{name} is another permutation of joints")
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )
 
 
 def joint_shift(joints: int, channels: int, sign: int) -> Tensor:
