@@ -6,7 +6,6 @@ import datetime
 import os
 import platform
 import textwrap
-from pathlib import Path
 from typing import Any
 
 from calibrate.configuration import ReportConfig, StudentConfig
@@ -26,8 +25,10 @@ COLUMNS = (
 def report(config: ReportConfig) -> None:
     """Replace the section. Raises DataError if the report is absent or was made without labelled clips."""
     bundle = read_bundle(config.bundle)
-    verified = _verified(config.verified)
+    verified = read_json(config.verified, DataError, VERIFY_AGAIN)
     try:
+        if not all(network["labelled"] for network in verified["networks"]):
+            raise DataError("contains no results on labelled clips", where=config.verified, hint=VERIFY_AGAIN)
         lines = section(bundle, verified)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
@@ -83,14 +84,3 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
 
 def _bold(figure: str, over: object) -> str:
     return f"**{figure}**" if over else figure
-
-
-def _verified(path: Path) -> dict[str, Any]:
-    found = read_json(path, DataError, VERIFY_AGAIN)
-    try:
-        labelled = {n["network"]: n["labelled"] for n in found.get("networks", [])}
-    except (KeyError, TypeError):
-        labelled = {}
-    if not labelled.get(STUDENT_FP32) or not labelled.get(STUDENT_INT8):
-        raise DataError("contains no results on labelled clips", where=path, hint=VERIFY_AGAIN)
-    return found

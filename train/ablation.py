@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
-from train.ablation_report import Result, write_ablation
+from train.ablation_report import TEACHER_HQ, TEACHER_LQ, Result, write_ablation
 from train.checkpoint import load_checkpoint
 from train.configuration import AblationConfig, StudentConfig, TeacherConfig
 from train.data.pairs import PairConfig, PairDataset
@@ -26,8 +26,6 @@ from train.hardware import on_gpu
 from train.report import read_report
 from train.teach import train_student, train_teacher
 from train.worker_pool import WorkerPool
-
-TEACHER_HQ, TEACHER_LQ = "teacher on HQ", "teacher on LQ"
 
 
 def ablation(config: AblationConfig) -> None:

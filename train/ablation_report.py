@@ -20,8 +20,8 @@ from edge.cli.console import console
 from edge.cli.report_page import markdown_table, replace_section
 from edge.contract.files import atomic_write, write_json, write_text
 
-BASELINE, CEILING = "alone", "teacher on HQ"
-"""The method that gains are computed over, and the one at which the gap is closed."""
+BASELINE, TEACHER_HQ, TEACHER_LQ = "alone", "teacher on HQ", "teacher on LQ"
+"""The method that gains are computed over; the row at which the gap is closed; the teacher without distillation."""
 COLUMNS = ("method", "top-1 %, mean +- 95 %", "sd", "each seed", "gain over alone +- 95 %", "gap recovered", "time")
 
 
@@ -73,7 +73,7 @@ def rows_of(results: Sequence[Result]) -> list[Row]:
     by_method: dict[str, dict[int, Result]] = {}
     for result in results:
         by_method.setdefault(result.method, {})[result.seed] = result
-    baseline, ceiling = by_method[BASELINE], by_method[CEILING]
+    baseline, ceiling = by_method[BASELINE], by_method[TEACHER_HQ]
     alone = statistics.mean(result.top1 for result in baseline.values())
     top = statistics.mean(result.top1 for result in ceiling.values())
 
@@ -137,7 +137,7 @@ def _section(about: dict[str, Any], tables: dict[float | None, list[Row]]) -> li
 def _cells(row: Row) -> tuple[str, ...]:
     """A row of the table, one cell for each of COLUMNS."""
     gain = "" if row.method == BASELINE else f"{row.gain:+.2f} +- {row.gain_margin:.2f}"
-    gap = "" if row.method in (BASELINE, CEILING) or np.isnan(row.gap) else f"{row.gap * 100:.0f} %"
+    gap = "" if row.method in (BASELINE, TEACHER_HQ) or np.isnan(row.gap) else f"{row.gap * 100:.0f} %"
     time = "" if np.isnan(row.slowdown) else f"{row.slowdown:.2f}"
     each = " ".join(f"{value:.1f}" for value in row.each)
     return row.method, f"{row.mean:.2f} +- {row.margin:.2f}", f"{row.sd:.2f}", each, gain, gap, time
@@ -149,12 +149,12 @@ def _plot(path: Path, name: str, tables: dict[float | None, list[Row]]) -> None:
     figure = Figure(figsize=(6 * len(tables), 0.36 * longest + 1.4), layout="constrained")
     panels = figure.subplots(1, len(tables), squeeze=False)
     for axes, (drop, rows) in zip(panels[0], tables.items(), strict=True):
-        rows = [row for row in rows if row.method != "teacher on LQ"]
+        rows = [row for row in rows if row.method != TEACHER_LQ]
         places = range(len(rows))
         axes.errorbar([row.mean for row in rows], places, xerr=[row.margin for row in rows], fmt="o", capsize=3)
         axes.set_yticks(places, [row.method for row in rows])
         axes.invert_yaxis()
-        for reference in (BASELINE, CEILING):
+        for reference in (BASELINE, TEACHER_HQ):
             mean = next(row.mean for row in rows if row.method == reference)
             axes.axvline(mean, color="grey", linewidth=0.8, linestyle="--")
         axes.set_xlabel("top-1 %, mean and 95 % confidence interval")

@@ -125,15 +125,18 @@ def relu_scale_before_relu(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     result = copied(model)
     graph = Graph(result)
+    unwanted: set[str] = set()
     for pair in pairs_after_sums(graph):
         if only_into_relu(graph, pair):
             (relu,) = graph.consumers[pair.output]
             behind = [c for c in graph.consumers[relu.output[0]] if c.op_type == "QuantizeLinear"]
-            if behind:
-                # The largest of several: smaller ones still clip behind ReLU.
-                widest = max(behind, key=lambda quantize: float(graph.constants[quantize.input[1]]))
-                pair.quantize.input[1] = pair.dequantize.input[1] = widest.input[1]
-    return remove_pairs(result, _has_other_scale_than_relu)
+            if not behind or relu.output[0] in graph.outputs:
+                unwanted.add(pair.output)
+                continue
+            # The largest of several: smaller ones still clip behind ReLU.
+            widest = max(behind, key=lambda quantize: float(graph.constants[quantize.input[1]]))
+            pair.quantize.input[1] = pair.dequantize.input[1] = widest.input[1]
+    return remove_pairs(result, lambda graph, pair: pair.output in unwanted)
 
 
 def unquantised_sums(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -238,11 +241,3 @@ def _scale_of(node: onnx.NodeProto) -> tuple[str, str] | None:
 
 def _reads_int8(graph: Graph, node: onnx.NodeProto) -> bool:
     return runs_in_int8(graph, node) or node.op_type in {"Add", "Relu", *SATURATING}
-
-
-def _has_other_scale_than_relu(graph: Graph, pair: Pair) -> bool:
-    if not only_into_relu(graph, pair):
-        return False
-    (relu,) = graph.consumers[pair.output]
-    scales_behind = [name for node in graph.consumers[relu.output[0]] for name in node.input[1:]]
-    return relu.output[0] in graph.outputs or pair.quantize.input[1] not in scales_behind
