@@ -1,5 +1,6 @@
 """Training images of a pose network: all below a folder, cropped and padded as on the device."""
 
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.contract.errors import DataError, SourceError
-from train.quantise_aware.pose_images import RandomCrops, load_images
+from train.quantise_aware.pose_images import load_images, random_crops
 
 
 def image(path: Path, grey: int, size: tuple[int, int] = (40, 30)) -> None:
@@ -56,8 +57,8 @@ def test_a_folder_without_images_and_a_broken_image_are_refused(tmp_path: Path) 
 
 
 def test_a_crop_keeps_its_aspect_ratio_with_black_bars() -> None:
-    source = RandomCrops([np.full((120, 480, 3), 90, np.uint8)], (64, 64), 0)
-    for crop in source.crops(0, 8):
+    source = partial(random_crops, [np.full((120, 480, 3), 90, np.uint8)], (64, 64), 0)
+    for crop in source(0, 8):
         seen = crop.max(axis=2) > 0
         assert seen.any(axis=0).all() and not seen.any(axis=1).all()
         rows = np.flatnonzero(seen.any(axis=1))
@@ -65,16 +66,16 @@ def test_a_crop_keeps_its_aspect_ratio_with_black_bars() -> None:
 
 
 def test_an_image_of_one_pixel_has_crops() -> None:
-    assert RandomCrops([np.full((1, 1, 3), 90, np.uint8)], (8, 8), 0).crops(0, 4).shape == (4, 8, 8, 3)
+    assert random_crops([np.full((1, 1, 3), 90, np.uint8)], (8, 8), 0, 0, 4).shape == (4, 8, 8, 3)
 
 
 def test_crops_depend_only_on_seed_and_step() -> None:
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (50, 60, 3), np.uint8) for _ in range(4)]
-    source = RandomCrops(images, (24, 16), 3)
-    third = source.crops(3, 5)
+    source = partial(random_crops, images, (24, 16), 3)
+    third = source(3, 5)
     assert third.shape == (5, 16, 24, 3) and third.dtype == np.uint8
-    source.crops(7, 2)
-    np.testing.assert_array_equal(third, source.crops(3, 5))
-    assert not np.array_equal(third, source.crops(4, 5))
-    assert not np.array_equal(third, RandomCrops(images, (24, 16), 4).crops(3, 5))
+    source(7, 2)
+    np.testing.assert_array_equal(third, source(3, 5))
+    assert not np.array_equal(third, source(4, 5))
+    assert not np.array_equal(third, random_crops(images, (24, 16), 4, 3, 5))

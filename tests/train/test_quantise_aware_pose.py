@@ -21,7 +21,7 @@ from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance
 from train.quantise_aware.onnx_operators import OPERATORS
 from train.quantise_aware.pose import quantise_aware_pose
-from train.quantise_aware.pose_images import RandomCrops
+from train.quantise_aware.pose_images import random_crops
 
 HARDWARE = Hardware(threads=1)
 
@@ -88,7 +88,7 @@ def spoilt(tmp_path: Path) -> PoseFineTuningConfig:
 
 def distance(config: PoseFineTuningConfig) -> float:
     """Distance of the INT8 file's maps from the FP32 file's, by ONNX Runtime, on images not trained on."""
-    pictures = RandomCrops([np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)], (24, 16), 9).crops(0, 6)
+    pictures = random_crops([np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)], (24, 16), 9, 0, 6)
     runs = [
         [ort.InferenceSession(str(path)).run(None, {"image": p[None]}) for p in pictures]
         for path in (config.network, config.int8)

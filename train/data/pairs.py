@@ -88,17 +88,9 @@ class PairKey(NamedTuple):
     position: int = 0
 
 
-@dataclass(frozen=True)
-class _CleanPair:
-    """A clip before corruption.
-
-    good: HQ keypoints (M, T, V, 3) at the clip's times. high: the same as a clip tensor (C, T, V, M).
-    low: clip tensor of the second recording, where LQ is taken from it.
-    """
-
-    good: Float32
-    high: Float32
-    low: Float32 | None
+_CleanPair = tuple[Float32, Float32, Float32 | None]
+"""A clip before corruption: HQ keypoints (M, T, V, 3) at the clip's times, the same as a clip tensor (C, T, V, M), and
+the clip tensor of the second recording, where LQ is taken from it."""
 
 
 class PairDataset:
@@ -149,12 +141,12 @@ class PairDataset:
         return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]), self.labels[indices]
 
     def _make_pair(self, index: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
-        clean = self._clean_pair(index, rng)
-        if clean.low is not None:
-            return clean.low, clean.high
+        good, high, low = self._clean_pair(index, rng)
+        if low is not None:
+            return low, high
         if self.train and not self.config.redraw:
             rng = np.random.default_rng((self.seed, 2, index))
-        return self._tensor(self._corrupt(body, rng=rng) for body in clean.good), clean.high
+        return self._tensor(self._corrupt(body, rng=rng) for body in good), high
 
     def _clean_pair(self, index: int, rng: np.random.Generator) -> _CleanPair:
         clip, config = self.clips[index], self.config
@@ -174,11 +166,11 @@ class PairDataset:
         if recorded is not None:
             poor = view.keypoints(recorded)
             low = self._tensor(self._resampled(poor, self.low_source, align_recording(times, recorded), mirrored))
-        pair = _CleanPair(good, self._tensor(good), low)
+        high = self._tensor(good)
         random = view != View() or config.span == "window"
-        if self.train and not random and self._fits_in_cache(pair.good, pair.high):
-            self._clean_pairs[index, mirrored] = pair
-        return pair
+        if self.train and not random and self._fits_in_cache(good, high):
+            self._clean_pairs[index, mirrored] = good, high, low
+        return good, high, low
 
     def _resampled(self, bodies: Float32, source: JointLayout, times: NDArray[np.float64], mirrored: bool) -> Float32:
         """Keypoints (M, S, V_source, 3) at ``times`` (S,) -> (M, T, V, 3) at the clip's times."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from train.hardware import launch
 from train.lock_file import training_lock
 from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance, scale_of
-from train.quantise_aware.pose_images import RandomCrops, load_images
+from train.quantise_aware.pose_images import load_images, random_crops
 from train.quantise_aware.quantised_network import QuantisedGraph
 from train.torch_file import LOAD_ERRORS, checked, refuse_other_version, write_torch
 
@@ -78,8 +79,9 @@ def _fine_tune(
     record = config.int8.with_suffix(".json")  # of calibration
     known = read_json(record, DataError, "calibrate again, or remove it") if record.is_file() else None
     _, height, width, _ = teacher.inputs[0].shape
-    source = RandomCrops(load_images(config.frames, config.pictures), (width or 0, height or 0), config.seed)
-    validation = source.crops(VALIDATION_STEP, VALIDATION_CROPS)
+    images = load_images(config.frames, config.pictures)
+    crops_of = partial(random_crops, images, (width or 0, height or 0), config.seed)
+    validation = crops_of(VALIDATION_STEP, VALIDATION_CROPS)
     scales = [scale_of(targets).to(device) for targets in _maps(teacher, maps, validation)]
 
     def distance(crops: Image) -> Tensor:
@@ -91,7 +93,7 @@ def _fine_tune(
         return float(np.mean([float(distance(validation[i : i + 1])) for i in range(len(validation))]))
 
     before, resume = mean_distance(), ResumeFile(config.int8, _about(config))
-    steps = _train(config, student, lambda step: distance(source.crops(step, config.batch)), resume)
+    steps = _train(config, student, lambda step: distance(crops_of(step, config.batch)), resume)
     if steps is None:
         return
     after = mean_distance()

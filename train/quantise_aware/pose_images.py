@@ -47,28 +47,23 @@ def load_images(source: Path, most: int) -> list[Image]:
     return found
 
 
-class RandomCrops:
-    """Random crops of images, scaled and padded as on the device, and mirrored half of the time.
+def random_crops(images: Sequence[Image], size: tuple[int, int], seed: int, step: int, count: int) -> Image:
+    """(count, H, W, 3) uint8 BGR: random crops, scaled and padded as on the device, and mirrored half of the time.
 
     size: width and height of the network's input. Crops depend only on the seed and the step, so that a resumed
     training sees the same ones as an uninterrupted one.
     """
+    random = np.random.default_rng((seed, step))
+    chosen = random.integers(0, len(images), count)
+    return np.stack([_crop(images[i], size, random) for i in chosen])
 
-    def __init__(self, images: Sequence[Image], size: tuple[int, int], seed: int) -> None:
-        self._images, self._size, self._seed = images, size, seed
 
-    def crops(self, step: int, count: int) -> Image:
-        """(count, H, W, 3) uint8 BGR."""
-        random = np.random.default_rng((self._seed, step))
-        chosen = random.integers(0, len(self._images), count)
-        return np.stack([self._crop(self._images[i], random) for i in chosen])
-
-    def _crop(self, image: Image, random: np.random.Generator) -> Image:
-        height, width = (max(1, round(side * random.uniform(MIN_CROP, 1))) for side in image.shape[:2])
-        top, left = (int(random.integers(0, s - n + 1)) for s, n in zip(image.shape, (height, width), strict=False))
-        part = cv2.convertScaleAbs(image[top : top + height, left : left + width], alpha=random.uniform(*BRIGHTNESS))
-        crop: Image = np.asarray(part[:, ::-1] if random.random() < 0.5 else part, np.uint8)
-        return letterbox(crop, *self._size)[0]
+def _crop(image: Image, size: tuple[int, int], random: np.random.Generator) -> Image:
+    height, width = (max(1, round(side * random.uniform(MIN_CROP, 1))) for side in image.shape[:2])
+    top, left = (int(random.integers(0, s - n + 1)) for s, n in zip(image.shape, (height, width), strict=False))
+    part = cv2.convertScaleAbs(image[top : top + height, left : left + width], alpha=random.uniform(*BRIGHTNESS))
+    crop: Image = np.asarray(part[:, ::-1] if random.random() < 0.5 else part, np.uint8)
+    return letterbox(crop, *size)[0]
 
 
 def _hidden(path: Path, below: Path) -> bool:
