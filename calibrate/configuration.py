@@ -1,4 +1,4 @@
-"""Flags of the commands. No onnx, ONNX Runtime or TensorRT here: `--help` and devices lack or do not wait for them."""
+"""Flags of the commands. No onnx or ONNX Runtime here: `--help` does not wait for them, and devices may lack them."""
 
 from __future__ import annotations
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import onnx
 
-from calibrate.calibration_set import CalibrationRecord, LabelledClips, Method, clips_for, per_class, stratified
+from calibrate.calibration_set import CalibrationRecord, LabelledClips, clips_for, per_class, stratified
 from calibrate.configuration import StudentConfig
 from calibrate.evaluation.compare import accuracies, logits_of, unbatched
 from calibrate.quantisation.float_layers import choose_float_layers, most_sensitive, noisiest_within, show_trials
-from calibrate.quantisation.method_choice import chosen_method, evaluation_clips
+from calibrate.quantisation.method_choice import best_quantiser, evaluation_clips
 from calibrate.quantisation.onnx_graph import Array
 from calibrate.quantisation.quantise import Quantiser
 from edge.cli.console import console
@@ -31,11 +31,10 @@ def quantise_student(config: StudentConfig) -> None:
     drawn = stratified(calibration.labels, config.samples, config.seed)
     samples = unbatched(calibration.clips[drawn])
     evaluated_on = unbatched(calibration.clips[evaluation_clips(len(calibration.clips), drawn)])
-    method: Method
     if config.method == "auto":
-        method, quantiser = chosen_method(source, samples, evaluated_on)
+        quantiser = best_quantiser(source, samples, evaluated_on)
     else:
-        method, quantiser = config.method, Quantiser(source, samples, config.method)
+        quantiser = Quantiser(source, samples, config.method)
     if config.float_layers is None:
         limit = config.max_size / 100 * source.stat().st_size
         kept = _float_layers(quantiser, calibration, bundle.manifest.budget, evaluated_on, limit)
@@ -50,7 +49,7 @@ def quantise_student(config: StudentConfig) -> None:
     record = CalibrationRecord(
         network=STUDENT_INT8,
         source=config.clips.name,
-        method=method,
+        method=quantiser.method,
         seed=config.seed,
         ids=calibration.ids[drawn].tolist(),
         per_class=per_class(calibration.labels[drawn]),
@@ -61,8 +60,8 @@ def quantise_student(config: StudentConfig) -> None:
     write_manifest(config.bundle, manifest)
     size = out.stat().st_size / source.stat().st_size
     console.print(
-        f"{out}: {len(ranges)} activations in INT8, ranges by {method}, {len(kept)} of {len(quantiser.layers)} layers "
-        f"in floating point, {size:.3f} of the size"
+        f"{out}: {len(ranges)} activations in INT8, ranges by {quantiser.method}, {len(kept)} of "
+        f"{len(quantiser.layers)} layers in floating point, {size:.3f} of the size"
     )
     if config.float_layers is None and 0 < config.max_size < 100 * size:
         console.print(

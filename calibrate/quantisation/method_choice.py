@@ -26,8 +26,8 @@ EVALUATED = 256
 """Approximate number of clips that the methods are compared on."""
 
 
-def chosen_method(source: Path, samples: Sequence[Array], evaluated_on: Sequence[Array]) -> tuple[Method, Quantiser]:
-    """Return the method of least squared error of the logits, with the first layer in floating point; its quantiser.
+def best_quantiser(source: Path, samples: Sequence[Array], evaluated_on: Sequence[Array]) -> Quantiser:
+    """Return that of the method of least squared error of the logits, with the first layer in floating point.
 
     samples: clips (1, C, T, V, M) that ranges are taken from. evaluated_on: clips that the logits are compared on.
     """
@@ -40,8 +40,7 @@ def chosen_method(source: Path, samples: Sequence[Array], evaluated_on: Sequence
 
     given = {method: logits(method) for method in TRIED_METHODS}
     (wanted,) = outputs(made[TRIED_METHODS[0]].model, evaluated_on)
-    best = least_error_method(wanted, given)
-    return best, made[best]
+    return made[least_error_method(wanted, given)]
 
 
 def least_error_method(wanted: Array, given: Mapping[Method, Array]) -> Method:

@@ -76,7 +76,7 @@ class Quantiser:
         self._concat_in_int8 = concat_in_int8
         engine = OnnxRuntimeEngine(source, threads=1)
         _check(samples, engine)
-        self.source, self.samples = source, samples
+        self.source, self.samples, self.method = source, samples, method
         with temporary_folder() as folder, _quiet():
             self.model = equalised(prepared(source, folder), samples)
             graph = Graph(self.model)

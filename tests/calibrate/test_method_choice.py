@@ -8,7 +8,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from calibrate.quantisation.method_choice import TRIED_METHODS, chosen_method, evaluation_clips
+from calibrate.quantisation.method_choice import TRIED_METHODS, best_quantiser, evaluation_clips
 from calibrate.quantisation.quantise import Quantiser
 
 
@@ -30,14 +30,14 @@ def test_the_chosen_method_has_the_least_error(tmp_path: Path, reach: float) -> 
         quantiser = Quantiser(source, samples, method)
         onnx.save(quantiser.rounded(quantiser.layers[:1], samples), str(tmp_path / f"{method}.onnx"))
         errors[method] = written_error(source, tmp_path / f"{method}.onnx", others)
-    method, _ = chosen_method(source, samples, others)
+    method = best_quantiser(source, samples, others).method
     assert errors[method] == min(errors.values())
 
 
 def test_larger_movements_choose_wider_ranges(tmp_path: Path) -> None:
     source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
     samples = clips[:16]
-    chosen = [chosen_method(source, samples, [reach * clip for clip in clips[16:]])[0] for reach in (0.3, 6.0)]
+    chosen = [best_quantiser(source, samples, [reach * clip for clip in clips[16:]]).method for reach in (0.3, 6.0)]
     reaches = [max(Quantiser(source, samples, method).write(tmp_path / f"{method}.onnx").values()) for method in chosen]
     assert reaches[0] < reaches[1]
 

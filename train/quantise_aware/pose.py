@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,13 +91,13 @@ def _fine_tune(
     def mean_distance() -> float:
         return float(np.mean([float(distance(validation[i : i + 1])) for i in range(len(validation))]))
 
-    before, resume = mean_distance(), ResumeFile(config.int8, _about(config))
-    steps = _train(config, student, lambda step: distance(crops_of(step, config.batch)), resume)
+    before = mean_distance()
+    steps = _train(config, student, lambda step: distance(crops_of(step, config.batch)))
     if steps is None:
         return
     after = mean_distance()
     student.cpu().write(config.int8)
-    resume.remove()
+    _resume_file(config).unlink(missing_ok=True)
     if known is not None:
         write_json(record, {**known, "quantise_aware_steps": steps})
     console.print(
@@ -107,22 +106,21 @@ def _fine_tune(
     )
 
 
-def _train(
-    config: PoseFineTuningConfig, student: QuantisedGraph, loss_of: Callable[[int], Tensor], resume: ResumeFile
-) -> int | None:
+def _train(config: PoseFineTuningConfig, student: QuantisedGraph, loss_of: Callable[[int], Tensor]) -> int | None:
     """Train from the last saved state to the end. Returns the total number of steps, or None if it pauses before."""
     optimiser = torch.optim.Adam(student.parameters(), lr=config.learning_rate)
-    step, spent_s = 0, 0.0
-    if (saved := resume.load()) is not None:
-        with refuse_other_version(resume.path):
+    step, spent_s, about, path = 0, 0.0, _about(config), _resume_file(config)
+    if (saved := load_state(path, about)) is not None:
+        with refuse_other_version(path):
             student.load_state_dict(saved["student"])
             optimiser.load_state_dict(saved["optimiser"])
             step, spent_s = saved["step"], saved["spent_s"]
     began = saved_at = time.monotonic()
 
     def save() -> None:
-        state = {"student": student.state_dict(), "optimiser": optimiser.state_dict()}
-        resume.save(state | {"step": step, "spent_s": spent_s + time.monotonic() - began})
+        state = {"student": student.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+        state["spent_s"] = spent_s + time.monotonic() - began
+        write_torch(path, {"about": about, "state": state})
 
     with Progress(console=console) as progress:
         bar = progress.add_task("quantisation-aware training", total=1.0)
@@ -139,7 +137,7 @@ def _train(
             optimiser.param_groups[0]["lr"] = config.learning_rate * _rate(done)
             loss = loss_of(step)
             if not torch.isfinite(loss):
-                resume.remove()
+                path.unlink(missing_ok=True)
                 raise DataError(
                     f"the loss is {loss.item()} at step {step}", where=config.int8, hint="lower learning_rate"
                 )
@@ -153,6 +151,10 @@ def _train(
                 console.print(f"paused after {step} steps; the same command resumes")
                 return None
     return step
+
+
+def _resume_file(config: PoseFineTuningConfig) -> Path:
+    return config.int8.with_suffix(".training.pt")
 
 
 def _about(config: PoseFineTuningConfig) -> dict[str, Any]:
@@ -175,41 +177,23 @@ def _maps(teacher: Engine, maps: Sequence[str], crops: Image) -> list[Tensor]:
     return [torch.from_numpy(np.concatenate([each[name] for each in outputs])) for name in maps]
 
 
-@dataclass(frozen=True)
-class ResumeFile:
-    """``network.training.pt`` beside ``network``. about: settings and checksums, which must be equal to resume."""
+def load_state(path: Path, about: dict[str, Any]) -> dict[str, Any] | None:
+    """The state of an interrupted training, or None. about: settings and checksums, which must be equal to resume.
 
-    network: Path
-    about: dict[str, Any]
-
-    @property
-    def path(self) -> Path:
-        return self.network.with_suffix(".training.pt")
-
-    def load(self) -> dict[str, Any] | None:
-        """The state saved last, or None.
-
-        Raises ConfigError if it was saved with other settings or files, DataError if it is damaged.
-        """
-        if not self.path.is_file():
-            return None
-        try:
-            saved = torch.load(checked(self.path), map_location="cpu", weights_only=True)
-            about, state = saved["about"], dict(saved["state"])
-        except LOAD_ERRORS as error:
-            raise DataError(
-                f"cannot resume from this file: {error}", where=self.path, hint="remove it to start again"
-            ) from error
-        if differing := [name for name, value in self.about.items() if about.get(name) != value]:
-            raise ConfigError(
-                f"a training with another {differing[0]} was interrupted here",
-                where=self.path,
-                hint="give its settings to resume it, or remove this file to start again",
-            )
-        return state
-
-    def save(self, state: dict[str, Any]) -> None:
-        write_torch(self.path, {"about": self.about, "state": state})
-
-    def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
+    Raises ConfigError if it was saved with other settings or files, DataError if it is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        saved = torch.load(checked(path), map_location="cpu", weights_only=True)
+        known, state = saved["about"], dict(saved["state"])
+    except LOAD_ERRORS as error:
+        hint = "remove it to start again"
+        raise DataError(f"cannot resume from this file: {error}", where=path, hint=hint) from error
+    if differing := [name for name, value in about.items() if known.get(name) != value]:
+        raise ConfigError(
+            f"a training with another {differing[0]} was interrupted here",
+            where=path,
+            hint="give its settings to resume it, or remove this file to start again",
+        )
+    return state

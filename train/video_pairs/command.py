@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import edge
@@ -20,7 +19,7 @@ from edge.contract.intervals import require_in
 from edge.contract.reading import read_npz
 from edge.pose.registry import PoseConfig
 from train.lock_file import exclusive
-from train.video_pairs.estimate import VideoResult
+from train.video_pairs.estimate import VideoResult, result_of
 from train.video_pairs.follow import FollowConfig
 from train.video_pairs.manifest import Manifest, check_same_settings, pair_file, write_manifest
 from train.video_pairs.two_estimators import TwoEstimators
@@ -162,8 +161,7 @@ def _earlier_result(video: Path, pair: Path) -> VideoResult | None:
         arrays = read_npz(pair, DataError, "make the pairs again", ("video_bytes", "high", "low"))
         if int(arrays["video_bytes"]) != video.stat().st_size:
             return None
-        seen, matched = (np.atleast_1d((arrays[key][..., 2] > 0).any(axis=1)) for key in ("high", "low"))
-        return VideoResult(len(seen), int(seen.sum()), int(matched.sum()))
+        return result_of(arrays["high"], arrays["low"])
     except (DataError, TypeError, ValueError, IndexError):
         return None
 

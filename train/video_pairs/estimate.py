@@ -13,6 +13,7 @@ from edge.capture.source import CaptureConfig
 from edge.capture.video_file import VideoFile
 from edge.contract.errors import DataError
 from edge.contract.files import write_arrays
+from edge.contract.types import Float32
 from edge.pose.estimator import PoseEstimator
 from train.video_pairs.follow import FollowConfig, follow_subject
 
@@ -29,6 +30,12 @@ class VideoResult:
     frames: int
     seen: int
     matched: int
+
+
+def result_of(high: Float32, low: Float32) -> VideoResult:
+    """Count the frames of keypoints (S, V_high, 3) and (S, V_low, 3) in which the subject is seen."""
+    seen, matched = (int((joints[..., 2] > 0).any(axis=1).sum()) for joints in (high, low))
+    return VideoResult(len(high), seen, matched)
 
 
 def estimate_video(
@@ -63,9 +70,9 @@ def estimate_video(
     if len(times) < MIN_FRAMES:
         raise DataError("the video has fewer than two frames", where=video)
     keypoints, cheap = follow_subject(good, poor, times, (high.layout, low.layout), follow)
-    seen, matched = ((joints[..., 2] > 0).any(axis=1) for joints in (keypoints, cheap))
-    if not seen.any():
+    result = result_of(keypoints, cheap)
+    if not result.seen:
         raise DataError("the good estimator finds nobody in it", where=video)
     about = {"size": np.array(source.size, np.int64), "video_bytes": np.array(video.stat().st_size, np.int64)}
     write_arrays(out, times_s=np.array(times, np.float64), high=keypoints, low=cheap, **about)
-    return VideoResult(len(times), int(seen.sum()), int(matched.sum()))
+    return result
