@@ -29,8 +29,6 @@ class Host(Protocol):
 
 
 class ThisHost:
-    """This machine."""
-
     def read(self, path: str) -> str | None:
         try:
             return Path(path).read_text(encoding="utf-8", errors="replace").strip("\0\n ")

@@ -51,23 +51,17 @@ class TimecodeSource:
     """
 
     live = True
+    on_event: Callable[[Event], None] = staticmethod(lambda event: None)
 
     def __init__(self, source: Source, clock: Callable[[], float] = time.perf_counter) -> None:
         self._source, self._clock = source, clock
         self.uri, self.fps, self.size, self.length_frames = source.uri, source.fps, source.size, source.length_frames
 
-    @property
-    def on_event(self) -> Callable[[Event], None]:
-        return self._source.on_event
-
-    @on_event.setter
-    def on_event(self, on_event: Callable[[Event], None]) -> None:
-        self._source.on_event = on_event
-
     def describe(self) -> str:
         return self._source.describe()
 
     def __iter__(self) -> Iterator[Frame]:
+        self._source.on_event = self.on_event
         start, pool = self._clock(), ImagePool()
         for frame in self._source:
             image = pool.copy(frame.image)  # before the time of arrival: the copy is not part of the latency

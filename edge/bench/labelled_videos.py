@@ -56,7 +56,6 @@ class VideoPrediction:
         self._frames: dict[int, int] = {}
 
     def add(self, result: FrameResult) -> None:
-        """Add a frame of the video."""
         for person in result.people:
             if person.action is not None:
                 total = self._sums.setdefault(person.track_id, np.zeros(self._classes))

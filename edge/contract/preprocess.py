@@ -85,11 +85,6 @@ class Preprocessing:
         """Times (T,) of the frames of a clip that ends at ``end_s``."""
         return end_s - np.arange(self.length_frames - 1, -1, -1) / self.fps
 
-    @property
-    def impute_ahead_frames(self) -> int:
-        """How many later frames an unseen joint may be imputed from."""
-        return 0 if self.centre == "trailing" else self.impute_window_frames
-
 
 def resample(
     keypoints: Float32,
@@ -225,7 +220,8 @@ def clip_tensor(
         seen = keypoints.astype(np.float32, copy=True)
         seen[..., 2] = seen[..., 2] > 0
         body = resample(seen, times_s, at, preprocessing.max_gap_s, preprocessing.between)
-        body, known = impute(body, preprocessing.impute_window_frames, preprocessing.impute_ahead_frames)
+        ahead_frames = 0 if preprocessing.centre == "trailing" else None
+        body, known = impute(body, preprocessing.impute_window_frames, ahead_frames)
         body = normalise(body, known, layout, preprocessing.centre)
         clip[..., m] = body.transpose(2, 0, 1)
     return clip

@@ -90,7 +90,6 @@ def opencv(version: str | None, build_information: str, on_jetson: bool) -> Find
 
 
 def runtime(name: str, version: str | None, *, needed_for: str) -> Finding:
-    """A CPU runtime."""
     if version is not None:
         return Finding(name, "ok", version)
     return Finding(name, "warn", f"not installed: no {needed_for}", "pip install 'skd-edge[edge]'")

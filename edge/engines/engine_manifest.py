@@ -52,7 +52,6 @@ def relative_source(folder: Path, source: Path) -> str:
 
 
 def write_engine_manifest(engine: Path, manifest: EngineManifest) -> None:
-    """Write the manifest of ``engine`` beside it."""
     write_json(manifest_path(engine), asdict(manifest))
 
 

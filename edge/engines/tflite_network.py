@@ -37,12 +37,10 @@ class TfliteNetwork:
 
     @property
     def inputs(self) -> list[int]:
-        """Input tensors."""
         return list(self._graph.inputs)
 
     @property
     def outputs(self) -> list[int]:
-        """Output tensors."""
         return list(self._graph.outputs)
 
     def shape(self, tensor: int) -> tuple[int, ...]:
@@ -50,7 +48,6 @@ class TfliteNetwork:
         return tuple(int(n) for n in self._graph.tensors[tensor].shape)
 
     def constant(self, values: ArrayLike, dtype: DTypeLike = np.float32) -> int:
-        """Add a constant tensor."""
         array = np.asarray(values, dtype)
         return self._tensor(array.shape, array.dtype, self._buffer(array))
 

@@ -80,7 +80,6 @@ class RunOutcome:
         return (*self.hanging_sinks, *self.hanging_stages)
 
     def add(self, result: FrameResult) -> None:
-        """Count one more frame."""
         self.frames += 1
         self.with_poses += bool(result.poses)
         self.failed += result.failure is not None

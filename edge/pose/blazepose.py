@@ -91,9 +91,9 @@ class BlazePose:
 
     def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
         """See PoseEstimator. The first frame, and the first of another size, is searched in all squares."""
-        squares, candidate = [], self._next_candidate(image)
-        if candidate is None:
-            squares = self._squares_to_search(image, time_s)
+        # Candidates are from an earlier frame of the same size.
+        candidate = self._candidates.popleft() if self._candidates and image.shape == self._size else None
+        squares = self._squares_to_search(image, time_s) if candidate is None else []
         before, self._tracked = self._tracked, []
         bodies = self._landmarks.locate(image, [self._landmark_region(tracked.body.region) for tracked in before])
         for tracked, body in zip(before, bodies, strict=True):
@@ -110,15 +110,12 @@ class BlazePose:
                     self._confirm_candidate(image, region)
                 elif not self._is_tracked(region):
                     self._candidates.append(region)
-        return self._poses()
+        bodies = sorted((tracked.body for tracked in self._tracked), key=lambda body: -body.presence)
+        return [Pose(body.keypoints, body.presence) for body in bodies]
 
     def _landmark_region(self, region: Region) -> Region:
         """The region as cropped for the landmark network."""
         return snap_to_pixels(region, self._landmarks.size) if abs(region.rotation) <= MAX_LEAN else region
-
-    def _next_candidate(self, image: Image) -> Region | None:
-        """A candidate from an earlier frame of the same size."""
-        return self._candidates.popleft() if self._candidates and image.shape == self._size else None
 
     def _squares_to_search(self, image: Image, time_s: float | None) -> list[Region]:
         """Squares in which to search this frame; none after a tracked body was checked instead."""
@@ -180,8 +177,3 @@ class BlazePose:
 
     def _is_tracked(self, region: Region) -> bool:
         return any(iou(tracked.body.region, region) > SAME_BODY_IOU for tracked in self._tracked)
-
-    def _poses(self) -> list[Pose]:
-        """Poses of all tracked bodies, most certain first."""
-        bodies = sorted((tracked.body for tracked in self._tracked), key=lambda body: -body.presence)
-        return [Pose(body.keypoints, body.presence) for body in bodies]

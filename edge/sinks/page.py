@@ -58,7 +58,6 @@ class Page:
         self.ended = False
 
     def show(self, result: FrameResult) -> None:
-        """Show the newest result."""
         jpeg = self._encode(result) if self._viewers else b""
         with self._changed:
             self._result = result
@@ -68,7 +67,6 @@ class Page:
             self._changed.notify_all()
 
     def add_event(self, event: Event) -> None:
-        """Add an event to the list."""
         with self._changed:
             self._events.append(event)
             self._lost = event.kind == "source_lost" or (self._lost and event.kind != "source_back")

@@ -57,7 +57,6 @@ class BestFrame:
         self._best_rank: tuple[float, ...] = ()
 
     def add(self, result: FrameResult) -> None:
-        """Add the next frame."""
         now_s, waiting = result.frame.time_s, self._waiting
         is_first = not waiting and self._best is None
         is_due = not waiting or now_s - waiting[-1].frame.time_s >= SAMPLE_INTERVAL_S - TIME_TOLERANCE_S
