@@ -78,9 +78,7 @@ def _verification(verified: Results) -> list[str]:
 
 
 def _latency(latency: Results) -> list[str]:
-    # Its title and machine are above.
-    lines = latency_markdown(latency).splitlines()[2:]
-    return [line for line in lines if not line.startswith("- machine: ")]
+    return latency_markdown(latency).splitlines()[3:]  # its title and machine are above
 
 
 def _accuracy(accuracy: Results) -> list[str]:

@@ -63,7 +63,7 @@ def test_the_report_has_the_results_of_every_step(docs_workspace: Path, tmp_path
     assert titles == ["Checks", "Accuracy of the student's networks", "Latency", "Accuracy on videos", "Steps"]
     int8 = steps["verification"]["results"]["networks"][1]
     assert f"| student.int8.onnx | {int8['runtime']} | 8 | {int8['top1']:.2f} | " in page
-    assert f"- source: {clip}: 640x360" in page
+    assert "\n## Latency\n\n- power mode: " in page and f"- source: {clip}: 640x360" in page
     assert "| FP32 top-1" not in page and page.count("`python -m ") == len(files) + 1
     assert subprocess.run([*re.search(r"`(python -m edge doctor.+?)`", page)[1].split()], cwd=ROOT).returncode in (0, 1)
 
@@ -203,17 +203,17 @@ def test_a_mistake_in_the_flags_ends_it_before_the_first_step(tmp_path: Path, fl
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "out/report.md").exists()
 
 
-def page_of(name: str, results: dict) -> str:
+def page_of(name: str, results: dict, power_mode: str | None = None) -> str:
     step = {"results": results, "command": f"python -m {name}", "seconds": 61.6, "exit_code": 0, "error": None}
-    return as_markdown(
-        {"bundle": "b", "machine": machine(), "date": "2026-01-02", "command": "c", "steps": {name: step}}
-    )
+    board = {**machine(), "power_mode": power_mode}
+    return as_markdown({"bundle": "b", "machine": board, "date": "2026-01-02", "command": "c", "steps": {name: step}})
 
 
 def test_the_report_counts_the_checks_and_lists_those_that_apply() -> None:
     statuses = ("ok", "n/a", "ok", "fail")
     findings = [{"status": status, "check": f"check {i}", "found": "a|b"} for i, status in enumerate(statuses)]
-    page = page_of("checks", {"findings": findings})
+    page = page_of("checks", {"findings": findings}, power_mode="MAXN")
+    assert "; power mode: MAXN\n" in page and "; power mode: none\n" in page_of("checks", {"findings": []})
     assert "## Checks\n\n2 ok, 1 n/a, 1 fail.\n\n| status | check | found |\n" in page
     assert "| ok | check 0 | a\\|b |\n| ok | check 2 | a\\|b |\n| fail | check 3 | a\\|b |\n\n" in page
 
