@@ -101,26 +101,21 @@ class _Converter:
             if node.op != "Placeholder":
                 inputs = tuple(CENTRED if name == placeholders[0].name else name for name in node.inputs)
                 convert[node.op](replace(node, inputs=inputs))
-        maps = (height // STRIDE_PIXELS, width // STRIDE_PIXELS)
         heat, paf = self._outputs()
         self._peaks(heat)
+        rename_tensors(self.out, {heat: "heatmaps", paf: "pafs"})
+        size = height // STRIDE_PIXELS, width // STRIDE_PIXELS
         graph = helper.make_graph(
             self.out,
             "mobilenet_thin_pose",
             [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [1, height, width, 3])],
             [
-                helper.make_tensor_value_info(heat, TensorProto.FLOAT, [1, HEATMAPS, *maps]),
-                helper.make_tensor_value_info(paf, TensorProto.FLOAT, [1, PAFS, *maps]),
-                helper.make_tensor_value_info(PEAKS, TensorProto.FLOAT, [1, HEATMAPS, *maps]),
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, *size])
+                for name, channels in (("heatmaps", HEATMAPS), ("pafs", PAFS), (PEAKS, HEATMAPS))
             ],
             self.weights,
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
-        names = {heat: "heatmaps", paf: "pafs"}
-        rename_tensors(model.graph.node, names)
-        for value in model.graph.output:
-            value.name = names.get(value.name, value.name)
-        return model
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
 
     def _from_pixels(self) -> None:
         """Convert pixels (1, H, W, 3) to planes centred on 0, as in training; still BGR."""
