@@ -174,7 +174,7 @@ def test_a_full_disk_is_reported_once_while_the_run_goes_on(tmp_path, name):
                 found.append(len(warnings))
     finally:
         subprocess.run(["umount", tmp_path], check=True)
-    assert found[0] == 0 and found[-1] == 1 and "frames cannot be written; free space" in warnings[0]
+    assert found[0] == 0 and found[-1] == 1 and "the disk is full or refuses frames; free space" in warnings[0]
 
 
 def test_the_error_of_a_full_disk_names_the_file_that_could_not_be_written(tmp_path):
