@@ -101,7 +101,7 @@ class _Stream:
         failed = self._writer.write(image) is False or shutil.disk_usage(self._partial.parent).free < MIN_FREE_BYTES
         if failed and not self._is_full:
             self._is_full = True
-            self._warn(f"warning: {self._partial}: the disk is full or refuses frames; free space, or the video is lost")
+            self._warn(f"warning: {self._partial}: the disk is full or refuses frames; free space, or it is lost")
         self.written += 1
 
     def close(self) -> None:
