@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +21,7 @@ from edge.loop.parts import open_parts
 
 if TYPE_CHECKING:
     from edge.drawing.overlay import Overlay
+    from edge.sinks.sink import Sink
 
 Display = Literal["output", "window", "none"]
 
@@ -77,25 +78,21 @@ class TimecodeSource:
         self._source.close()
 
 
-class TimecodeSink:
-    """A sink that reads the timecode of the displayed image.
+@contextmanager
+def timecode_sink(
+    overlay: Overlay, ages_ms: list[float | None], display: AbstractContextManager[Sink]
+) -> Iterator[Sink]:
+    """Display each result, then append the age of its timecode, None if it is not legible. display: yields a sink."""
+    with display as show:
 
-    show: displays a result, or does nothing. ages_ms: of the frames with a legible timecode, in order.
-    """
+        def receive(result: FrameResult) -> None:
+            image = overlay.render(result)
+            show(result)
+            now = _ticks(time.perf_counter())
+            arrival = read(image)
+            ages_ms.append(None if arrival is None else 1000 * ((now - arrival) % (1 << BITS)) / TICKS_PER_S)
 
-    def __init__(self, overlay: Overlay) -> None:
-        self._overlay = overlay
-        self.show: Callable[[FrameResult], object] = lambda result: None
-        self.ages_ms: list[float] = []
-        self.shown = 0
-
-    def __call__(self, result: FrameResult) -> None:
-        image = self._overlay.render(result)
-        self.show(result)
-        now = _ticks(time.perf_counter())
-        self.shown += 1
-        if (arrival := read(image)) is not None:
-            self.ages_ms.append(1000 * ((now - arrival) % (1 << BITS)) / TICKS_PER_S)
+        yield receive
 
 
 def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> DisplayRun:
@@ -106,12 +103,14 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
     from edge.drawing.overlay import Overlay
     from edge.loop.pipeline import Pipeline
     from edge.sinks.sink_worker import SinkOptions, SinkWorker
+    from edge.sinks.window import window_sink
 
+    found: list[float | None] = []
     with open_parts(config) as parts:
         overlay, history = Overlay(parts.pose.layout), LatencyHistory(warm_up_frames)
-        sink = TimecodeSink(overlay)
+        shown = window_sink(overlay) if display == "window" else nullcontext(lambda result: None)
         options = SinkOptions(images=True, annotated=True, on_main_thread=display == "window")
-        worker = SinkWorker("display", _with_window(sink, overlay, display), options, overlay, history)
+        worker = SinkWorker("display", timecode_sink(overlay, found, shown), options, overlay, history)
         outcome = Pipeline(
             TimecodeSource(parts.source),
             parts.pose,
@@ -122,17 +121,10 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
             warn=print_warning,
         ).run()
         require_complete(outcome)
-    ages = sink.ages_ms[min(warm_up_frames, len(sink.ages_ms) // 2) :]
-    unread = sink.shown - len(sink.ages_ms)
-    return DisplayRun(Latency.of(ages) if ages else None, sink.shown, unread, outcome.dropped + worker.dropped)
-
-
-@contextmanager
-def _with_window(sink: TimecodeSink, overlay: Overlay, display: Display) -> Iterator[TimecodeSink]:
-    from edge.sinks.window import window_sink
-
-    with window_sink(overlay) if display == "window" else nullcontext(sink.show) as sink.show:
-        yield sink
+    legible_ms = [age_ms for age_ms in found if age_ms is not None]
+    ages_ms = legible_ms[min(warm_up_frames, len(legible_ms) // 2) :]
+    latency, unread = Latency.of(ages_ms) if ages_ms else None, len(found) - len(legible_ms)
+    return DisplayRun(latency, len(found), unread, outcome.dropped + worker.dropped)
 
 
 def _ticks(seconds: float) -> int:

@@ -3,7 +3,7 @@
 import itertools
 import time
 import zlib
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from parts import Frames, action_stage, moving_body
 
-from edge.bench.display_run import TimecodeSink, TimecodeSource
+from edge.bench.display_run import TimecodeSource, timecode_sink
 from edge.bench.time_code import CELLS, draw, read
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
@@ -94,36 +94,42 @@ class Noted(Frames):
 
 
 def watched(bundle_folder, frames, pose_s, show_s):
-    """The sink, the run, the worker, and for each frame the milliseconds from request to display."""
+    """The ages, the run, the worker, and for each frame the milliseconds from request to display."""
     action, overlay, history = action_stage(read_bundle(bundle_folder)), Overlay(See.layout), LatencyHistory(0)
-    watcher, source, within_ms = TimecodeSink(overlay), Noted(frames), []
-    watcher.show = lambda result: time.sleep(show_s)
+    ages_ms, source, within_ms = [], Noted(frames), []
 
-    def sink(result):
-        watcher(result)
-        within_ms.append(1000 * (time.perf_counter() - source.asked[result.frame.index]))
+    @contextmanager
+    def noted():
+        with timecode_sink(overlay, ages_ms, nullcontext(lambda result: time.sleep(show_s))) as receive:
 
-    worker = SinkWorker("display", nullcontext(sink), SinkOptions(images=True, annotated=True), overlay, history)
+            def sink(result):
+                receive(result)
+                within_ms.append(1000 * (time.perf_counter() - source.asked[result.frame.index]))
+
+            yield sink
+
+    worker = SinkWorker("display", noted(), SinkOptions(images=True, annotated=True), overlay, history)
     outcome = Pipeline(TimecodeSource(source), See(pose_s), action, [worker], history, limits=Limits()).run()
     action.close()
-    return watcher, outcome, worker, within_ms
+    return ages_ms, outcome, worker, within_ms
 
 
 def test_an_age_is_right_when_the_count_begins_again(monkeypatch):
     image = np.zeros((480, 640, 3), np.uint8)
     draw(image, 2**32 - 5)
     monkeypatch.setattr("edge.bench.display_run.time.perf_counter", lambda: (2**32 + 5) / 10_000)
-    sink = TimecodeSink(Overlay(layout("penn-13")))
-    sink(FrameResult(Frame(0, 0.0, image), (), {}))
-    assert sink.ages_ms == [1.0]
+    ages_ms = []
+    with timecode_sink(Overlay(layout("penn-13")), ages_ms, nullcontext(lambda result: None)) as sink:
+        sink(FrameResult(Frame(0, 0.0, image), (), {}))
+    assert ages_ms == [1.0]
 
 
 def test_the_measured_age_is_the_processing_time(bundle_folder):
     # 0.12 s in the pose stage and 0.05 s to display; the upper bound includes what a busy machine adds.
-    watcher, outcome, worker, within_ms = watched(bundle_folder, frames=12, pose_s=0.12, show_s=0.05)
-    assert watcher.shown == outcome.frames - worker.dropped >= 2
-    assert len(watcher.ages_ms) == len(within_ms)
-    assert all(169.9 <= age <= within + 0.2 for age, within in zip(watcher.ages_ms, within_ms, strict=True))
+    ages_ms, outcome, worker, within_ms = watched(bundle_folder, frames=12, pose_s=0.12, show_s=0.05)
+    assert len(ages_ms) == outcome.frames - worker.dropped >= 2
+    assert len(ages_ms) == len(within_ms)
+    assert all(169.9 <= age <= within + 0.2 for age, within in zip(ages_ms, within_ms, strict=True))
 
 
 def test_a_recording_plays_as_a_camera_that_does_not_wait(bundle_folder):
