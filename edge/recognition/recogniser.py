@@ -53,8 +53,8 @@ class RecogniserConfig:
 class Recogniser:
     """Runs the student on the clips of several people in one batch. See :class:`edge.recognition.form.Student`.
 
-    engine: input (N, C, T, V, M) float32 clips, output (N, K) logits, N fixed or dynamic. Raises EngineError if its
-    tensors are not those of the bundle's manifest.
+    engine: input (N, C, T, V, M) float32 clips, output (N, K) logits, N fixed or dynamic. bodies: M.
+    Raises EngineError if the engine's tensors are not those of the bundle's manifest.
     """
 
     every_frame = False
