@@ -65,12 +65,14 @@ def natural_key(path: Path) -> list[tuple[int, int | str]]:
 
 
 def _read(path: Path) -> Image:
-    with suppress_stderr(), wrap_read_errors(path, SourceError, "check the disk, or copy the file again"):
+    with suppress_stderr(), wrap_read_errors(path, SourceError, "check disk and permissions, or copy it again"):
         # is_file, because OpenCV would block on a named pipe.
         try:
             image = cv2.imread(utf8_path(path), cv2.IMREAD_COLOR) if path.is_file() else None
         except cv2.error:  # more pixels than OpenCV allows
             image = None
+        if image is None and path.is_file():
+            path.open("rb").close()  # OpenCV does not say that a file may not be read
     if image is None:
         raise SourceError("not a readable image", where=path, hint="remove it, or copy it again")
     return np.asarray(image, np.uint8)

@@ -110,11 +110,16 @@ def test_an_mp4_without_its_index_is_refused(tmp_path, capfd, part):
     assert capfd.readouterr().err == ""
 
 
-def test_a_video_that_may_not_be_read_is_not_reported_as_damaged():
+@pytest.mark.parametrize("kind", ["video", "image"])
+def test_a_file_that_may_not_be_read_is_not_reported_as_damaged(kind):
     user = os.geteuid()
     with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to other users
-        path = videos.write(Path(folder) / "a.mp4", frames=2)
-        path.chmod(0)
+        if kind == "video":
+            path = closed = videos.write(Path(folder) / "a.mp4", frames=2)
+        else:
+            path, closed = Path(folder), Path(folder) / "a.png"
+            cv2.imwrite(str(closed), videos.image(1))
+        closed.chmod(0)
         Path(folder).chmod(0o755)
         try:
             os.seteuid(user or 54321)
