@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 _REWORDED = (
     (r"argument COMMAND: invalid choice: ('\S+') \(choose from (.+)\)", r"unknown command \1; choose from \2"),
+    (r"argument (--\S+): expected one argument", r"\1 needs a value; one that begins with - is given as \1=-..."),
     # An optional group of keys, such as data.pairs.estimator_errors.
     (r"Parser key \"(\S+)\": .+ Option '(\S+)' is not accepted .+", r"unknown key '\1.\2'"),
     (

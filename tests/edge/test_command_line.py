@@ -104,6 +104,7 @@ def test_yaml_may_have_a_byte_order_mark_and_anchors(tmp_path):
     [
         ([], "choose from run"),
         (["rum"], "unknown command 'rum'; choose from 'run'"),
+        (["run", "--source", "-a.mp4"], "--source needs a value; one that begins with - is given as --source=-..."),
         (["run"], "missing --source; see `python -m edge run --help`"),
         (["run", "--source", "0", "--sorce", "1"], "--sorce"),
         (["run", "--source", "0", "--thread", "3"], "--thread"),
