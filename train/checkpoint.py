@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 
 from edge.cli.console import print_warning
 from edge.contract.errors import ConfigError, DataError
+from edge.contract.fields import read_fields
 from edge.contract.layouts import layout
 from train.data.pairs import pair_config
 from train.networks.registry import build
@@ -124,10 +126,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     path = folder / FILE
     if not path.is_file():
         raise DataError("no trained run here: checkpoint.pt is missing", where=folder, hint="give a run's --out folder")
+    refused = partial(DataError, where=path, hint="remove it and train again")
     try:
-        checkpoint = Checkpoint(**torch.load(checked(path), map_location="cpu", weights_only=True))
+        raw = torch.load(checked(path), map_location="cpu", weights_only=True)
+        checkpoint = read_fields(Checkpoint, raw, refused)
         # Runs from before this setting existed interpolated linearly.
         checkpoint.about.get("pairs", {}).get("preprocessing", {}).setdefault("between", "line")
         return checkpoint
     except LOAD_ERRORS as error:
-        raise DataError(f"not a readable checkpoint: {error}", where=path, hint="remove it and train again") from error
+        raise refused(f"not a readable checkpoint: {error}") from error

@@ -54,7 +54,7 @@ def refuse_other_version(path: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, LookupError, TypeError, ValueError) as error:
-        what = f"{type(error).__name__} {textwrap.shorten(str(error), 160)}"
+        what = f"it lacks {error}" if isinstance(error, KeyError) else textwrap.shorten(str(error), 160)
         raise DataError(
             f"written by another version of skd-edge, and does not fit this one: {what}",
             where=path,

@@ -15,10 +15,11 @@ T = TypeVar("T")
 Refused = Callable[..., SkdError]
 _KINDS: dict[Any, tuple[str, Any]] = {
     str: ("text", str),
+    bool: ("true or false", bool),
     int: ("a whole number", int),
     float: ("a number", (int, float)),
-    tuple: ("a list", list),
-    Mapping: ("a mapping", dict),
+    **dict.fromkeys((tuple, list), ("a list", list)),
+    **dict.fromkeys((Mapping, dict), ("a mapping", dict)),
 }
 """Type of a field -> its name in messages, and the types of its values in YAML or JSON."""
 
@@ -28,7 +29,8 @@ def read_fields(kind: type[T], raw: Any, refused: Refused, at: str = "") -> T:
 
     refused: makes the error to raise from a message and perhaps a hint. at: dotted key of ``raw`` within the file.
     """
-    given, hints, prefix = _typed(Mapping, raw, at, refused), get_type_hints(kind), f"{at}." if at else ""
+    hints, prefix = get_type_hints(kind), f"{at}." if at else ""
+    given = _typed(Mapping, raw, at or "the content", refused)
     if missing := sorted(set(hints) - set(given)):
         raise refused(f"key {prefix + missing[0]!r} is missing")
     if unknown := sorted(str(key) for key in set(given) - set(hints)):
@@ -52,9 +54,9 @@ def _value(hint: Any, value: Any, at: str, refused: Refused) -> Any:
     if isinstance(kind, type) and is_dataclass(kind):
         return read_fields(kind, value, refused, at)
     value = _typed(kind, value, at, refused)
-    if kind is tuple:
-        return tuple(_value(parts[0], item, f"entry {n} of {at}", refused) for n, item in enumerate(value, start=1))
-    if kind is Mapping:
+    if kind in (tuple, list):
+        return kind(_value(parts[0], item, f"entry {n} of {at}", refused) for n, item in enumerate(value, start=1))
+    if kind in (Mapping, dict):
         keys = [_typed(str, key, f"a key of {at}", refused) for key in value]
         return {key: _value(parts[1], value[key], f"{at}.{key}", refused) for key in keys}
     return value
@@ -63,12 +65,16 @@ def _value(hint: Any, value: Any, at: str, refused: Refused) -> Any:
 def _typed(kind: Any, value: Any, at: str, refused: Refused) -> Any:
     name, types = _KINDS[kind]
     try:
-        if isinstance(value, types) and not isinstance(value, bool):
-            return float(value) if kind is float else value
+        if isinstance(value, types) and (kind is bool or not isinstance(value, bool)):
+            if kind is float:
+                float(value)
+            return value
     except OverflowError:  # of a whole number with hundreds of digits
         pass
-    # As in the file: null and true, not None and True.
-    shown = yaml.safe_dump(value, default_flow_style=True).splitlines()[0]
+    try:  # as in the file: null and true, not None and True
+        shown = yaml.safe_dump(value, default_flow_style=True).splitlines()[0]
+    except yaml.YAMLError:  # not of YAML or JSON
+        shown = f"a {type(value).__name__}"
     message = f"{at} must be {name}, not {shown:.60}"
     if kind is str and not isinstance(value, dict | list):
         # YAML reads no and on as truth values, and 1 as a number.

@@ -186,3 +186,22 @@ def test_a_differing_setting_is_named_with_dots(
     with pytest.raises(ConfigError, match=rf"another {message};"):
         found.require_same_settings(here, tmp_path)
     found.require_same_settings(there, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"history": None}, "history must be a list, not null;"),
+        ({"history": [3]}, "entry 1 of history must be a mapping, not 3;"),
+        ({"about": []}, r"about must be a mapping, not \[\];"),
+        ({"best": torch.zeros(2)}, "best must be a mapping, not a Tensor;"),
+        ({"more": 1}, "unknown key 'more';"),
+    ],
+)
+def test_a_part_of_a_checkpoint_that_is_of_another_type_is_named(
+    tmp_path: Path, change: dict[str, Any], says: str
+) -> None:
+    parts: dict[str, Any] = {name: {} for name in ("about", "network", "extra", "optimiser", "average", "best")}
+    torch.save({**parts, "history": [], **change}, tmp_path / FILE)
+    with pytest.raises(DataError, match=rf"checkpoint\.pt: {says}"):
+        load_checkpoint(tmp_path)

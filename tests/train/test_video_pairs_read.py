@@ -1,6 +1,7 @@
 """Reading pairs from videos: timestamps count."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,12 +50,29 @@ def test_frames_at_a_nearly_constant_rate_are_not_resampled(tmp_path: Path) -> N
     np.testing.assert_array_equal(clip.joints[0, :, 0, 0], (SPEED_PX_S * times_s).astype(np.float32))
 
 
-@pytest.mark.parametrize("layout", ["other-3", ["penn-13"]])
-def test_a_layout_that_is_not_known_is_refused(tmp_path: Path, layout: object) -> None:
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"layouts": {"high": "penn-13", "low": "other-3"}}, "layouts must be high and low, each one of penn-13, "),
+        ({"layouts": {"high": "penn-13"}}, "layouts must be high and low, each one of penn-13, "),
+        ({"layouts": {"high": "penn-13", "low": ["penn-13"]}}, r"layouts.low must be text, not \[penn-13\];"),
+        ({"versions": None}, "versions must be a mapping, not null;"),
+        ({"finished": 1}, "finished must be true or false, not 1;"),
+        ({"classes": 3}, "classes must be a list, not 3;"),
+        ({"videos": {"a.mp4": {"class": "walk", "train": 2, "frames": 9}}}, "videos.a.mp4 has no valid train;"),
+        (
+            {"videos": {"a.mp4": {"class": "fly", "train": True, "frames": 9}}},
+            "'fly', the class of a.mp4, is not",
+        ),
+    ],
+)
+def test_a_wrong_value_in_the_manifest_is_refused_with_its_key(
+    tmp_path: Path, change: dict[str, Any], says: str
+) -> None:
     read(tmp_path, np.arange(9) / 30)
     path = tmp_path / FILE
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"layouts": {"high": "penn-13", "low": layout}}))
-    with pytest.raises(DataError, match=rf"{FILE}: not a readable manifest"):
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
+    with pytest.raises(DataError, match=rf"{FILE}: {says}"):
         read_video_pairs(tmp_path)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from edge.contract.errors import ConfigError, DataError
+from edge.contract.fields import read_fields
 from edge.contract.files import write_text
 from edge.contract.layouts import LAYOUTS
 from edge.contract.reading import read_yaml
@@ -58,21 +60,19 @@ def read_manifest(folder: Path) -> Manifest:
             where=folder,
             hint="give the folder that make pairs wrote with --data.folder",
         )
-    try:
-        raw = read_yaml(path, DataError, MAKE_AGAIN)
-        if raw.pop("format") != FORMAT:
-            raise DataError(f"not of format {FORMAT}", where=path, hint=MAKE_AGAIN)
-        manifest = Manifest(**raw)
-        if not all({"class", "train", "frames"} <= set(entry) for entry in manifest.videos.values()):
-            raise KeyError("class, train or frames of a video")
-        if unknown := [entry["class"] for entry in manifest.videos.values() if entry["class"] not in manifest.classes]:
-            raise ValueError(f"{unknown[0]!r} is not one of its classes")
-        layouts = manifest.layouts["high"], manifest.layouts["low"]
-        if not isinstance(manifest.settings, dict) or not set(layouts) <= set(LAYOUTS):
-            raise ValueError("settings, or layouts of the good and the cheap estimator")
-        return manifest
-    except (AttributeError, TypeError, KeyError, ValueError) as error:
-        raise DataError(f"not a readable manifest: {error}", where=path, hint=MAKE_AGAIN) from error
+    refused, raw = partial(DataError, where=path, hint=MAKE_AGAIN), read_yaml(path, DataError, MAKE_AGAIN)
+    if raw.pop("format", None) != FORMAT:
+        raise refused(f"not of format {FORMAT}")
+    manifest = read_fields(Manifest, raw, refused)
+    if set(manifest.layouts) != {"high", "low"} or not set(manifest.layouts.values()) <= set(LAYOUTS):
+        raise refused(f"layouts must be high and low, each one of {', '.join(LAYOUTS)}")
+    for name, entry in manifest.videos.items():
+        kinds = {"class": str, "train": bool, "frames": int}
+        if wrong := [key for key, kind in kinds.items() if not isinstance(entry.get(key), kind)]:
+            raise refused(f"videos.{name} has no valid {wrong[0]}")
+        if entry["class"] not in manifest.classes:
+            raise refused(f"{entry['class']!r}, the class of {name}, is not one of its classes")
+    return manifest
 
 
 def check_same_settings(folder: Path, settings: dict[str, Any]) -> None:
