@@ -111,7 +111,7 @@ def choose_engine(
     evaluator: Evaluator | Callable[[Engine], Evaluator],
     budget: AccuracyBudget,
     precision: str,
-) -> Choice:
+) -> None:
     """Build engines from ``sources`` and keep one as ``out``; see :func:`calibrate.tensorrt.engine_choice.choose`.
 
     evaluator: one that is ready, or a function that makes one from the FP32 engine, which is then always built.
@@ -141,7 +141,6 @@ def choose_engine(
         with wrap_write_errors(out):
             _keep(Path(folder) / f"{choice.kept}.engine", out, comparison(candidates, choice, evaluation.reference))
     console.print(f"{out}: {choice.kept}, {choice.reasons[choice.kept]}")
-    return choice
 
 
 def _build(

@@ -45,6 +45,7 @@ def test_the_report_has_the_results_of_every_step(docs_workspace: Path, tmp_path
     done = run(tmp_path, "--source", str(clip), "--clips", str(clips), "--videos", str(videos))
     report = json.loads((tmp_path / "report.json").read_text())
     steps = report["steps"]
+    assert "without the package onnx" not in done.stderr
     assert done.returncode == (1 if any(step["exit_code"] for step in steps.values()) else 0), done.stderr
     files = {
         "checks": "doctor.json",

