@@ -66,5 +66,6 @@ def _list_devices() -> str:
 
 def _check_argus() -> str:
     return (
-        "check the ribbon cable; in a container mount /tmp/argus_socket; on the board: systemctl restart nvargus-daemon"
+        "check the ribbon cable; see `python -m edge doctor`; in a container mount /tmp/argus_socket; on the board: "
+        "systemctl restart nvargus-daemon"
     )

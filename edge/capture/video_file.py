@@ -74,13 +74,17 @@ class VideoFile(RecordedSource):
             else:  # a server may stall, and then only a thread can be abandoned
                 self._thread = CaptureThread(self._open_capture, HTTP_TIMEOUT_S, self._pool)
             first = self._read()
-        network = "check that the address can be reached, or download the file; " if isinstance(path, str) else ""
+        advice = ""
+        if isinstance(path, str):
+            advice = "check that the address can be reached, or download the file; "
+        elif config.backend == "gstreamer":
+            advice = "backend=gstreamer needs a Jetson's decoders, leave it out on other machines; "
         if not self._capture.isOpened():
             hint = "it is damaged, incomplete, of an unknown format, or has only audio"
-            self._fail("not a readable video", network + hint)
+            self._fail("not a readable video", advice + hint)
         if first is None:
             hint = "it is damaged, or OpenCV cannot decode its codec, such as AV1: convert it to H.264"
-            self._fail("the video has no frames", network + hint)
+            self._fail("the video has no frames", advice + hint)
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 1 / MAX_GAP_S < fps <= MAX_FPS else FALLBACK_FPS
         frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))

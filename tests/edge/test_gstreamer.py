@@ -58,6 +58,15 @@ def test_rtsp_takes_the_hardware_only_where_its_plugin_is(decoders, tmp_path, mo
     assert ("nvv4l2decoder" in opened[0]) is decoders and len(opened) == 1
 
 
+def test_without_hardware_decoders_a_video_is_not_called_damaged_only(tmp_path, monkeypatch):
+    closed = cv2.VideoCapture()
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *pipeline: closed)
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "GStreamer: YES (1.22.0)")
+    (tmp_path / "a.mp4").write_bytes(b"")
+    with pytest.raises(SourceError, match="not a readable video; backend=gstreamer needs a Jetson's decoders"):
+        open_source(f"{tmp_path / 'a.mp4'}?backend=gstreamer")
+
+
 def test_raw_frames_of_a_usb_camera_need_no_gstreamer():
     """nvvidconv cannot convert from the processor's memory to the processor's memory."""
     with pytest.raises(SourceError, match="no frame received"):
