@@ -30,7 +30,7 @@ def report(config: ReportConfig) -> None:
         if not all(network["labelled"] for network in verified["networks"]):
             raise DataError("contains no results on labelled clips", where=config.verified, hint=VERIFY_AGAIN)
         lines = section(bundle, verified)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (ArithmeticError, LookupError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
             f"it or the bundle's {CALIBRATION} lacks a value of the section: {type(error).__name__} {error}",
             where=config.verified,

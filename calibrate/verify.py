@@ -113,12 +113,13 @@ def _held_out(bundle: Bundle, given: LabelledClips | None, where: Path | None) -
     """Return the clips that ``calibration.json`` does not list. Raises ConfigError if it was made from another file."""
     path, again = bundle.file(CALIBRATION), "run `python -m calibrate student` again"
     record = read_json(path, BundleError, again)
-    if not {"source", "ids"} <= set(record):
+    ids = record.get("ids")
+    if "source" not in record or not isinstance(ids, list) or not all(isinstance(number, int) for number in ids):
         raise BundleError("it has no source or ids", where=path, hint=again)
     if given is None or where is None or where.name != record["source"]:
         hint = f"give the file that calibrate student was given, {record['source']}"
         raise ConfigError("held_out needs the clips that ranges were taken from", where=where, hint=hint)
-    kept = held_out(len(given.ids), np.flatnonzero(np.isin(given.ids, record["ids"])))
+    kept = held_out(len(given.ids), np.flatnonzero(np.isin(given.ids, ids)))
     which = "which no range was taken from" if len(kept) < len(given.ids) else "because too few others are left"
     console.print(f"agreement is measured on {len(kept)} of the {len(given.ids)} clips of {where}, {which}")
     return LabelledClips(given.clips[kept], given.labels[kept], given.ids[kept])

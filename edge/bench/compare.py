@@ -40,7 +40,7 @@ def compare(earlier: Path, later: Path) -> None:
     before, after = _read(earlier), _read(later)
     try:
         mismatches, found = differences(before, after), changes(before, after)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (ArithmeticError, LookupError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
             f"a figure to compare is missing or damaged: {type(error).__name__} {error}",
             where=f"{earlier} or {later}",

@@ -72,6 +72,19 @@ def a_comparison_with_a_report_that_was_cut(folder: Path) -> Argv:
 
 
 @on_board()
+def a_comparison_with_a_figure_of_hundreds_of_digits(folder: Path) -> Argv:
+    """a figure to compare is missing or damaged: OverflowError"""
+    for name in ("before.json", "after.json"):
+        keys = ("bundle", "precision", "threads", "source", "pose", "student")
+        machine = dict.fromkeys(("machine", "cpu", "cores", "power_mode"))
+        loop = [{"frames_per_s": 10**400, "stages": {}}, {"frames_per_s": 1, "stages": {}}]
+        report = {"format": FORMAT, **dict.fromkeys(keys), "machine": machine, "loop": loop}
+        report |= {"display": {"runs": []}, "student_batches": [[]], "pose_networks": [{}]}
+        (folder / name).write_text(json.dumps(report))
+    return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "after.json"]
+
+
+@on_board()
 def a_threshold_from_clips_of_other_joints(folder: Path) -> Argv:
     """clips are float64 (2, 3, 32, 17, 1), which do not fit (N, 3, 32, 13, 1)"""
     np.savez(folder / "test.npz", clips=np.zeros((2, 3, 32, 17, 1)), labels=[0, 1])
