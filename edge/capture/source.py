@@ -14,6 +14,7 @@ FLIPS: tuple[Flip, ...] = get_args(Flip)
 Backend = Literal["auto", "opencv", "gstreamer"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 MAX_STALL_S = 3600
+MAX_SIDE = 65_535
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class CaptureConfig:
         if self.fps is not None and not 0 < self.fps < 1000:
             raise ConfigError(f"capture.fps is {self.fps}", hint="give a rate above 0 and below 1000, in Hz")
         sides = [side for side in (self.width, self.height) if side is not None]
-        if len(sides) == 1 or min(sides, default=1) < 1:
-            raise ConfigError("capture.width and capture.height must both be given, and be at least 1")
+        if len(sides) == 1 or not all(1 <= side <= MAX_SIDE for side in sides):
+            raise ConfigError(f"capture.width and capture.height must both be given, and be from 1 to {MAX_SIDE}")
         if self.flip not in FLIPS:
             raise ConfigError(f"capture.flip is {self.flip!r}", hint=f"it is one of {', '.join(FLIPS)}")
         if self.backend not in BACKENDS:

@@ -170,6 +170,12 @@ def a_recording_of_poses_that_breaks_off(folder: Path) -> Argv:
 
 
 @on_board()
+def raw_frames_that_no_memory_holds(folder: Path) -> Argv:
+    """capture.width and capture.height must both be given, and be from 1 to 65535"""
+    return run(folder, source=f"-?width={10**30}&height=48")
+
+
+@on_board()
 def raw_frames_of_a_kind_that_is_not_known(folder: Path) -> Argv:
     """unknown codec 'jpeg' for raw frames; known: bgr, rgb"""
     return run(folder, source="-?width=64&height=48&codec=jpeg")
