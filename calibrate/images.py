@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from edge.capture.image_folder import images_in
+from edge.capture.image_folder import decoded, images_in
 from edge.capture.opencv import utf8_path
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.types import Image
@@ -33,7 +34,7 @@ def evenly_spaced(source: Path, count: int) -> list[tuple[int, Image]]:
         raise ConfigError("the number of images must be at least 1")
     if source.is_dir():
         paths = images_in(source)
-        found = {i: cv2.imread(utf8_path(paths[i])) for i in _positions(len(paths), count)}
+        found: dict[int, Any] = {i: decoded(paths[i]) for i in _positions(len(paths), count)}
     else:
         found = _frames(source, count)
     images = [(i, np.asarray(image, np.uint8)) for i, image in found.items() if image is not None]
@@ -45,7 +46,12 @@ def evenly_spaced(source: Path, count: int) -> list[tuple[int, Image]]:
 def _frames(video: Path, count: int) -> dict[int, Any]:
     # A container's stated length is often wrong and seeking is inexact: count the frames, then decode again.
     wanted = set(_positions(sum(1 for _ in _grabbed(video)), count))
-    return {i: capture.retrieve()[1] for i, capture in enumerate(_grabbed(video)) if i in wanted}
+    found = {}
+    with suppress(cv2.error):  # a damaged frame ends the video
+        for i, capture in enumerate(_grabbed(video)):
+            if i in wanted:
+                found[i] = capture.retrieve()[1]
+    return found
 
 
 def _grabbed(video: Path) -> Iterator[cv2.VideoCapture]:

@@ -33,7 +33,7 @@ class ImageFolder(RecordedSource):
         if not self._paths:
             raise SourceError("no images in this folder", where=folder, hint=f"it reads {', '.join(sorted(SUFFIXES))}")
         self.length_frames: int | None = len(self._paths)
-        first = self._flip(_read(self._paths[0]))
+        first = self._flip(read_image(self._paths[0]))
         self.size = (first.shape[1], first.shape[0])
 
     def describe(self) -> str:
@@ -41,7 +41,7 @@ class ImageFolder(RecordedSource):
 
     def __iter__(self) -> Iterator[Frame]:
         for index, path in enumerate(self._paths):
-            image = self._flip(_read(path))
+            image = self._flip(read_image(path))
             if (image.shape[1], image.shape[0]) != self.size:
                 raise SourceError(
                     f"{image.shape[1]}x{image.shape[0]}, but the first image is {self.size[0]}x{self.size[1]}",
@@ -64,15 +64,22 @@ def natural_key(path: Path) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
-def _read(path: Path) -> Image:
+def read_image(path: Path) -> Image:
+    """The image in a file. Raises SourceError if it cannot be read."""
+    image = decoded(path)
+    if image is None:
+        raise SourceError("not a readable image", where=path, hint="remove it, or copy it again")
+    return image
+
+
+def decoded(path: Path) -> Image | None:
+    """The image in a file, None if it is none, or has more pixels than OpenCV allows."""
     with suppress_stderr(), wrap_read_errors(path, SourceError, "check disk and permissions, or copy it again"):
         # is_file, because OpenCV would block on a named pipe.
         try:
             image = cv2.imread(utf8_path(path), cv2.IMREAD_COLOR) if path.is_file() else None
-        except cv2.error:  # more pixels than OpenCV allows
+        except cv2.error:
             image = None
         if image is None and path.is_file():
             path.open("rb").close()  # OpenCV does not say that a file may not be read
-    if image is None:
-        raise SourceError("not a readable image", where=path, hint="remove it, or copy it again")
-    return np.asarray(image, np.uint8)
+    return None if image is None else np.asarray(image, np.uint8)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from bad_input.table import HEADER, Argv, on_board, poses, run, video
+from bad_input.table import HEADER, Argv, avi_with_a_damaged_frame, on_board, poses, run, video
 
 
 @on_board()
@@ -48,12 +48,7 @@ def a_video_that_breaks_off_while_it_is_read(folder: Path) -> Argv:
 @on_board()
 def a_video_of_which_only_opencv_finds_the_frames(folder: Path) -> Argv:
     """clip.avi: the video has no frames; it is damaged"""
-    path = video(folder, codec="MJPG", name="clip.avi")
-    data = bytearray(path.read_bytes().replace(b"strf", b"JUNK"))
-    first = data.index(b"movi00dc") + 8
-    data[first : first + 4] = b"\xff\xff\xff\x7f"
-    path.write_bytes(data)
-    return run(folder, source=path)
+    return run(folder, source=avi_with_a_damaged_frame(folder))
 
 
 @on_board(needs="blazepose_files")

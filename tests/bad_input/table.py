@@ -49,6 +49,16 @@ def video(folder: Path, frames: int = 30, codec: str = "mp4v", name: str = "clip
     return path
 
 
+def avi_with_a_damaged_frame(folder: Path) -> Path:
+    """FFmpeg refuses the file, and OpenCV's own reader raises an error at the first frame."""
+    path = video(folder, codec="MJPG", name="clip.avi")
+    data = bytearray(path.read_bytes().replace(b"strf", b"JUNK"))
+    size = data.index(b"movi00dc") + 8
+    data[size : size + 4] = b"\xff\xff\xff\x7f"
+    path.write_bytes(data)
+    return path
+
+
 def run(folder: Path, *, source: str | Path | None = None, bundle: Path | None = None, more: Argv = ()) -> Argv:
     """edge run with every output below ``folder / "out"``, on a good bundle and video unless given."""
     source, bundle, out = source or video(folder), bundle or good_bundle(folder), folder / "out"

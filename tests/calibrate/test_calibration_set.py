@@ -4,6 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from bad_input.table import avi_with_a_damaged_frame
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,6 +112,8 @@ def test_frames_of_a_video_are_evenly_spaced_from_first_to_last(shared_data: Pat
 
 def test_a_source_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"no video")
-    for source in (tmp_path, tmp_path / "clip.mp4", tmp_path / "absent.mp4"):
+    (tmp_path / "huge.png").write_bytes(b"P5 100000 100000 255\n")  # as PGM; OpenCV goes by the content
+    avi = avi_with_a_damaged_frame(tmp_path)
+    for source in (tmp_path, tmp_path / "clip.mp4", tmp_path / "absent.mp4", avi):
         with pytest.raises(SourceError, match="no image"):
             evenly_spaced(source, 3)

@@ -51,9 +51,10 @@ def test_images_of_each_video_and_folder_are_evenly_spread(tmp_path: Path) -> No
 def test_a_folder_without_images_and_a_broken_image_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no video and no image"):
         load_images(tmp_path, 3)
-    (tmp_path / "broken.png").write_bytes(b"none")
-    with pytest.raises(SourceError, match="not a readable image"):
-        load_images(tmp_path, 3)
+    for broken in (b"none", b"P5 100000 100000 255\n"):  # the second: more pixels than OpenCV allows
+        (tmp_path / "broken.png").write_bytes(broken)
+        with pytest.raises(SourceError, match="not a readable image"):
+            load_images(tmp_path, 3)
 
 
 def test_a_crop_keeps_its_aspect_ratio_with_black_bars() -> None:

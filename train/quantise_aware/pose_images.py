@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 
 from edge.capture.image_folder import SUFFIXES as IMAGES
-from edge.capture.image_folder import natural_key
-from edge.capture.opencv import utf8_path
+from edge.capture.image_folder import natural_key, read_image
 from edge.capture.registry import open_source
 from edge.capture.video_file import SUFFIXES as VIDEOS
-from edge.contract.errors import DataError, SourceError
+from edge.contract.errors import DataError
 from edge.contract.types import Image
 from edge.pose.heatmap_estimator import letterbox
 
@@ -41,7 +40,7 @@ def load_images(source: Path, most: int) -> list[Image]:
     for folder in dict.fromkeys(path.parent for path in images):
         inside = [path for path in images if path.parent == folder]
         chosen = np.unique(np.linspace(0, len(inside) - 1, min(most, len(inside))).astype(int))
-        found += [_shrunk(_read(inside[i])) for i in chosen]
+        found += [_shrunk(read_image(inside[i])) for i in chosen]
     if not found:
         raise DataError("contains no video and no image", where=source, hint="give videos or images of people")
     return found
@@ -97,10 +96,3 @@ def _spread(images: Iterable[Image], most: int) -> list[Image]:
 def _shrunk(image: Image) -> Image:
     factor = min(1.0, MAX_SIDE / max(image.shape[:2]))
     return np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _read(path: Path) -> Image:
-    image = cv2.imread(utf8_path(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise SourceError("not a readable image", where=path, hint="remove it, or copy it again")
-    return np.asarray(image, np.uint8)
