@@ -20,6 +20,7 @@ from calibrate.quantisation.onnx_graph import Graph
 from calibrate.quantisation.qdq_placement import remove_pairs
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.recording_engine import RecordingEngine
+from calibrate.stream_cost import frames_per_clip
 from edge.cli.console import console
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
@@ -28,7 +29,6 @@ from edge.contract.manifest import StreamForm, accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 from edge.recognition.recogniser import STUDENTS, Precision
-from edge.recognition.streaming.cost import frames_per_clip
 from edge.recognition.streaming.network import PERIODS, StreamNetwork, open_stream, stream_file
 
 KEPT_OF = 3

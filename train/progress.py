@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from edge.cli.console import console
-from edge.cli.progress_column import StatusColumn
+from train.status_column import StatusColumn
 
 
 @contextmanager

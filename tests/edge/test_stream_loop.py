@@ -20,7 +20,6 @@ from edge.contract.preprocess import clip_tensor
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.form import open_student, reason_for_clips
 from edge.recognition.recogniser import RecogniserConfig, softmax
-from edge.recognition.streaming.cost import frames_per_clip
 from edge.recognition.streaming.recogniser import StreamRecogniser
 from edge.sinks.json_lines import lines_sink
 
@@ -279,8 +278,3 @@ def test_a_stream_that_fails_the_self_test_is_refused(bundle, tmp_path):
     write_manifest(folder, read_bundle(folder).manifest)
     with pytest.raises(EngineError, match="agrees with the bundle's reference on only"):
         opened(read_bundle(folder)).self_test(read_bundle(folder)).require("the student")
-
-
-def test_the_cost_of_a_frame_is_measured_relative_to_a_clip(bundle):
-    # The stream of these tests is a sum, its student a convolution over 32 frames.
-    assert frames_per_clip(bundle, "int8") > 1

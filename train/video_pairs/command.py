@@ -12,13 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import edge
 from edge.cli.console import console
 from edge.cli.interruption import interruptible
-from edge.cli.progress_column import StatusColumn
 from edge.contract.errors import DataError
 from edge.contract.files import wrap_write_errors
 from edge.contract.intervals import require_in
 from edge.contract.reading import read_npz
 from edge.pose.registry import PoseConfig
 from train.lock_file import exclusive
+from train.status_column import StatusColumn
 from train.video_pairs.estimate import VideoResult, result_of
 from train.video_pairs.follow import FollowConfig
 from train.video_pairs.manifest import Manifest, check_same_settings, pair_file, write_manifest
