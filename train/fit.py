@@ -144,9 +144,10 @@ def _train(run: Run, sampler: BatchSampler, fabric: Fabric) -> dict[str, Any]:
             seconds = time.perf_counter() - started
             state.history.append({"epoch": len(state.history) + 1, "seconds": seconds, **losses})
             _update_best(run, state, fabric)
+            # Before the checkpoint: curves of an epoch that is then trained again are replaced.
+            report(state.history[-1], len(sampler) * settings.batch * fabric.world_size / seconds)
             if fabric.is_global_zero:
                 save_checkpoint(run.out, _checkpoint(run, about, state))
-            report(state.history[-1], len(sampler) * settings.batch * fabric.world_size / seconds)
     return state.best
 
 

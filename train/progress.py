@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from edge.cli.console import console
+from edge.contract.files import wrap_write_errors
 from train.status_column import StatusColumn
 
 
@@ -27,17 +28,20 @@ def training_progress(
         yield lambda latest, rate: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn())
-    with (
-        SummaryWriter(str(out / "tensorboard"), purge_step=done + 1) as writer,
-        Progress(*columns, StatusColumn(), console=console) as progress,
-    ):
+    curves = out / "tensorboard"
+    with wrap_write_errors(curves):
+        writer = SummaryWriter(str(curves), purge_step=done + 1)
+    with Progress(*columns, StatusColumn(), console=console) as progress:
         bar = progress.add_task(out.name, total=epochs, completed=done, status="")
 
         def report(latest: dict[str, float], rate: float) -> None:
             numbers = {name: value for name, value in latest.items() if name not in ("epoch", "seconds")}
-            for name, value in {**numbers, "clips per second": rate}.items():
-                writer.add_scalar(name, value, int(latest["epoch"]))
+            with wrap_write_errors(curves):
+                for name, value in {**numbers, "clips per second": rate}.items():
+                    writer.add_scalar(name, value, int(latest["epoch"]))
+                writer.flush()
             line = "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())
             progress.update(bar, advance=1, status=f"{line}  {rate:.0f} clips/s")
 
         yield report
+    writer.close()

@@ -2,6 +2,7 @@
 
 import resource
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,19 @@ def test_a_full_disk_is_an_output_error_and_keeps_the_checkpoint(tmp_path: Path,
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (tmp_path / FILE).read_bytes() == (teacher / FILE).read_bytes() and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_full_disk_at_the_start_of_a_training_is_an_output_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # TensorBoard writes on a thread
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="tensorboard: cannot be written: "):
+            train_teacher(teacher_config(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.parametrize(("key", "value"), [("bodies", "two"), ("clips_per_class", None), ("classes", 3)])

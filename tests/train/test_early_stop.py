@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from edge.contract.preprocess import Preprocessing
 from train import fit, teach
-from train.checkpoint import Checkpoint, load_checkpoint
+from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from train.configuration import Hardware, TeacherConfig
 from train.data.clip import hold_out
 from train.data.pairs import PairConfig
@@ -142,11 +142,19 @@ def test_the_average_is_an_exponential_moving_average(tmp_path: Path, monkeypatc
     assert len(weights) == 3 and not torch.allclose(averages[2], weights[2], atol=1e-6)
 
 
-def test_tensorboard_curves_can_be_read_back(tmp_path: Path) -> None:
+def test_curves_of_every_epoch_are_on_the_disk_before_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    curves: list[dict[int, float]] = []
+
+    def save(folder: Path, checkpoint: Checkpoint) -> None:
+        events = accumulator.EventAccumulator(str(folder / "tensorboard"))
+        events.Reload()
+        curves.append({event.step: event.value for event in events.Scalars("task")})
+        save_checkpoint(folder, checkpoint)
+
+    monkeypatch.setattr(fit, "save_checkpoint", save)
     train_teacher(config(tmp_path))
-    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
-    events.Reload()
-    losses = {event.step: event.value for event in events.Scalars("task")}
-    expected = {int(epoch["epoch"]): epoch["task"] for epoch in load_checkpoint(tmp_path).history}
-    assert losses == pytest.approx(expected)
+    losses = [epoch["task"] for epoch in load_checkpoint(tmp_path).history]
+    assert curves == [pytest.approx(dict(enumerate(losses[:n], 1))) for n in range(1, len(losses) + 1)]
