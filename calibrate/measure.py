@@ -138,7 +138,7 @@ def _run(step: Step) -> dict[str, Any]:
     exit_code, output, messages = _output_of([sys.executable, "-m", *step.arguments], step.printed)
     if exit_code in (INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt
-    if step.printed and output:
+    if output:
         write_text(step.writes, output)
     # Python exits with 1, too, if a step crashes; then the file is missing, or of an earlier run.
     done = exit_code in (0, FAILED) and _modified(step.writes) != before

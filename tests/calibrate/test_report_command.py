@@ -28,6 +28,7 @@ def test_the_report_replaces_its_section_of_the_page(bundle: Path, tmp_path: Pat
     row = [cell.strip() for cell in text.splitlines()[-3].split("|")]
     record = json.loads((bundle / "calibration.json").read_text())
     how = f"20 epochs; ranges by {record['method']} of 40 training clips, then fine-tuned in INT8 for 3 epochs. "
+    assert "| student | test clips | FP32 top-1 % |" in text
     assert how + "Budget: top-1 within 50 points, agreement of 50 %; bold: " in " ".join(text.split())
     # A drop from 80 to 29 % misses the budget, 75 % agreement does not; the file, mostly names, is too large.
     assert row[2:7] == ["120", "80.00", "**29.00**", "75.25", f"{len(record['float_layers'])} of 4"]

@@ -39,7 +39,8 @@ def test_all_clips_are_used_where_too_few_are_held_out(bundle: Path, tmp_path: P
     clips = tmp_path / "calibration.npz"
     calibrate("student", "--bundle", bundle, "--clips", clips, "--samples", "38")
     calibrate("verify", "--bundle", bundle, "--clips", clips, "--held_out", "--min_agreement", "50")
-    assert "measured on 40 of the 40 clips" in " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"measured on 40 of the 40 clips of {clips}, because too few others are left" in said
 
 
 @pytest.mark.parametrize("clips", [(), ("--clips", "test.npz")])
