@@ -12,6 +12,9 @@ TILE_SIZES = (1.0, 0.75, 0.5)
 """Sides of the squares that are searched besides the whole frame, as parts of the frame's shorter side. The detector
 finds bodies from about a quarter of its square up."""
 
+MAX_ASPECT = 32
+"""In frames that are longer, in relation to their shorter side, only the whole frame is searched."""
+
 
 class Search:
     """Searches at most one square per frame: the whole frame, then one square of each smaller size, and again.
@@ -45,7 +48,8 @@ class Search:
 def search_levels(height: int, width: int) -> list[list[Region]]:
     """Squares that cover a frame: the whole frame, then a half overlapping grid per size of :data:`TILE_SIZES`."""
     levels = [[Region(width / 2, height / 2, max(height, width))]]
-    for part in TILE_SIZES:
+    # It would take thousands of squares to cover a strip of a few pixels.
+    for part in TILE_SIZES if max(height, width) <= MAX_ASPECT * min(height, width) else ():
         side = max(int(part * min(height, width)), 1)
         levels.append([Region(x, y, side) for y in _centres(height, side) for x in _centres(width, side)])
     return levels

@@ -48,3 +48,10 @@ def test_the_squares_of_each_size_cover_the_frame():
         of_side = {(s.x, s.y) for s in squares if s.side == side}
         for x, y in ((1, 1), (1279, 1), (640, 360), (1, 719), (1279, 719)):
             assert any(abs(x - cx) <= side / 2 and abs(y - cy) <= side / 2 for cx, cy in of_side)
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 4000), (4000, 7), (1, 33)])
+def test_a_strip_is_searched_as_a_whole_only(height, width):
+    search = Search(0)
+    assert [square.side for square in search.reset(height, width)] == [max(height, width)]
+    assert search.next_square().side == max(height, width)
