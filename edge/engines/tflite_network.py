@@ -119,7 +119,8 @@ class TfliteNetwork:
         index = int(layer.inputs[1])
         weights = self._graph.tensors[dequantised.get(index, index)]
         dtype = np.dtype(np.float16 if weights.type == schema.TensorType.FLOAT16 else np.float32)
-        values = np.frombuffer(bytes(self._model.buffers[weights.buffer].data), dtype).reshape(weights.shape)
+        data = self._model.buffers[weights.buffer].data
+        values = np.frombuffer(b"" if data is None else bytes(data), dtype).reshape(weights.shape)
         weights.buffer = self._buffer(values[..., ::-1])
 
     def _kind(self, layer: Any) -> int:

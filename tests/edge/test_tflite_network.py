@@ -59,6 +59,18 @@ def test_pictures_are_refused_by_a_network_without_convolutions(tmp_path):
         network.take_images(1 / 255)
 
 
+def test_pictures_are_refused_by_a_network_without_weights(tmp_path):
+    def computed_weights(path):
+        network = TfliteNetwork(path)
+        (picture,) = network.inputs
+        weights = network.layer("SUM", picture, network.constant([0], np.int32), shape=(8, 3, 3, 3))
+        network.layer("CONV_2D", picture, weights, shape=(1, 4, 4, 8))
+        network.take_images(1 / 255)
+
+    with pytest.raises(EngineError, match=r"none\.tflite: LiteRT cannot load it: cannot reshape"):
+        open_engine(without_layers(tmp_path / "none.tflite", (1, 4, 4, 3)), rewrite=computed_weights)
+
+
 def test_without_litert_one_line_says_what_to_install(blazepose, monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.schema_py_generated", None)
     with pytest.raises(MissingDependency, match=r"blazepose_lite\.tflite.*skd-edge\[edge\]"):
