@@ -17,12 +17,18 @@ JOINTS = len(layout("penn-13"))
 SPEED_PX_S = 100.0
 
 
-def read(folder: Path, times_s: np.ndarray, frames: int | None = None) -> SkeletonClip:
-    """Pairs of a person who walks at constant speed, in frames with these timestamps."""
+def read(folder: Path, times_s: np.ndarray, frames: int | None = None, *, missed: Any = ()) -> SkeletonClip:
+    """Pairs of a person who walks at constant speed, in frames with these timestamps.
+
+    missed: index of keypoints that the good estimator does not find.
+    """
     poses = np.ones((len(times_s), JOINTS, 3), np.float32)
     poses[..., 0] = SPEED_PX_S * times_s[:, None] + np.arange(JOINTS)
+    high = poses.copy()
+    if missed:
+        high[missed] = 0
     pair_file(folder, "walk/1.mp4").parent.mkdir(parents=True)
-    np.savez(pair_file(folder, "walk/1.mp4"), times_s=times_s, high=poses, low=poses)
+    np.savez(pair_file(folder, "walk/1.mp4"), times_s=times_s, high=high, low=poses)
     write_manifest(
         folder,
         Manifest(
@@ -48,6 +54,11 @@ def test_frames_at_a_nearly_constant_rate_are_not_resampled(tmp_path: Path) -> N
     times_s = np.arange(60) / 30 + np.random.default_rng(0).uniform(-0.2, 0.2, 60) / 30
     clip = read(tmp_path, times_s)
     np.testing.assert_array_equal(clip.joints[0, :, 0, 0], (SPEED_PX_S * times_s).astype(np.float32))
+
+
+def test_a_joint_that_an_estimator_missed_is_unseen(tmp_path: Path) -> None:
+    clip = read(tmp_path, np.arange(9) / 30, missed=(4, 2))
+    assert np.argwhere(~clip.seen).tolist() == [[0, 4, 2]] and clip.low is not None and clip.low.seen.all()
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def find_videos(folder: Path) -> list[Video]:
     inside = _subfolders(folder)
     if not inside:
         raise DataError("no subfolders here", where=folder, hint="put the videos into one subfolder per class")
-    parted = sorted(path.name for path in inside) == sorted(PARTS)
+    parted = {path.name for path in inside} == set(PARTS)
     tops = [(top.name, _subfolders(top)) for top in inside] if parted else [(None, inside)]
     classes = [(path, part) for part, paths in tops for path in paths]
     videos = [
