@@ -4,72 +4,20 @@ import json
 import re
 from contextlib import nullcontext
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import tiny_bundle
+from timed_board import GPU_MS, SECONDS, builds, bundle, decide, precision_of, timed_board
 
 from calibrate.configuration import EngineConfig, VerifyConfig
-from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.best_engine import engine
-from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 from calibrate.verify import verify
 from edge.contract.bundle import read_bundle, write_manifest
-from edge.contract.errors import BundleError, ConfigError, EngineError, OutputError
-from edge.engines.engine_manifest import EngineManifest
+from edge.contract.errors import EngineError, OutputError
 from edge.engines.registry import open_engine
 
-SECONDS = {"fp32": 0.006, "fp16": 0.001, "int8": 0.003}
-GPU_MS = {"fp32": 5.25, "fp16": 0.75, "int8": 2.5}
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """A bundle with a quantised INT8 student, whose stored logits are means of the first channel."""
-    folder = tiny_bundle.make(tmp_path / "bundle")
-    stored = read_bundle(folder).reference()
-    samples = [stored["clips"][i : i + 1] for i in range(4)]
-    Quantiser(folder / "student.onnx", samples, "minmax").write(folder / "student.int8.onnx")
-    np.savez(folder / "reference.npz", clips=stored["clips"], logits=decide(stored["clips"]))
-    write_manifest(folder, read_bundle(folder).manifest)
-    return folder
-
-
-def decide(clips: np.ndarray) -> np.ndarray:
-    return np.stack([clips[:, 0, t].mean((1, 2)) for t in range(len(tiny_bundle.CLASSES))], axis=1)
-
-
-def precision_of(flags: set[str]) -> str:
-    return "int8" if "INT8" in flags else "fp16" if "FP16" in flags else "fp32"
-
-
-@pytest.fixture
-def timed_board(board, monkeypatch: pytest.MonkeyPatch):
-    """A board with a fake clock for the time of each precision; precisions in ``wrong`` negate their logits."""
-    clock = [0.0]
-
-    def put(wrong: set[str] = frozenset(), version: str = "10.3.0", overflows: str = "", **options: Any) -> ModuleType:
-        def compute(flags: set[str], clips: np.ndarray) -> np.ndarray:
-            precision, logits = precision_of(flags), decide(clips)
-            clock[0] += SECONDS[precision]
-            if precision == overflows:  # where NaN is the same decision
-                logits[logits.argmax(1) == 0] = np.nan
-            return -logits if precision in wrong else logits
-
-        return board(
-            version,
-            shape=(-1, 3, 32, 13, 1),
-            compute=compute,
-            kernel_ms=lambda flags, batch: GPU_MS[precision_of(flags)] * batch,
-            **options,
-        )
-
-    monkeypatch.setattr("calibrate.tensorrt.best_engine.ROUNDS", 3)
-    clock_alone = SimpleNamespace(perf_counter=lambda: clock[0], sleep=lambda seconds: None)
-    monkeypatch.setattr("calibrate.evaluation.compare.time", clock_alone)
-    return put
+__all__ = ["builds", "bundle", "timed_board"]
 
 
 @pytest.mark.parametrize(("wrong", "kept"), [(set(), "FP16"), ({"fp16"}, "INT8+FP16"), ({"fp16", "int8"}, "FP32")])
@@ -136,31 +84,6 @@ def test_the_engine_records_why_it_was_kept(timed_board, bundle: Path) -> None:
     assert int8 == {"precision": "int8", "verdict": "the network returned NaN or infinite values"}
 
 
-def test_for_a_dla_core_int8_is_rejected_and_fp32_is_the_reference(timed_board, bundle: Path, capsys) -> None:
-    timed_board(dla_cores=1)
-    engine(EngineConfig(bundle=bundle, dla_core=0))
-    assert "FP16 on DLA 0" in open_engine(bundle / "student.engine").describe()
-    assert "a DLA core does not support Q/DQ" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
-
-
-def test_with_a_dla_core_the_gpu_engine_is_never_kept(
-    timed_board, bundle: Path, capsys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Even if the GPU is faster, as it usually is."""
-    timed_board(dla_cores=1)
-    monkeypatch.setitem(SECONDS, "fp16", 0.02)
-    engine(EngineConfig(bundle=bundle, dla_core=0))
-    assert "FP16 on DLA 0" in open_engine(bundle / "student.engine").describe()
-    assert "runs on the GPU" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
-    timed_board({"fp16"}, dla_cores=1)
-    with pytest.raises(EngineError, match=r"no engine is within the budget \(fp32: runs on the GPU"):
-        engine(EngineConfig(bundle=bundle, dla_core=0))
-    with pytest.raises(ConfigError, match="a DLA core computes in half precision"):
-        engine(EngineConfig(bundle=bundle, dla_core=0, precision="fp32"))
-    with pytest.raises(EngineError, match="there is no int8 engine: a DLA core does not support Q/DQ"):
-        engine(EngineConfig(bundle=bundle, dla_core=0, precision="int8"))
-
-
 def test_of_sixteen_stored_clips_one_decision_may_differ_but_not_two(timed_board, bundle: Path) -> None:
     stored, manifest = read_bundle(bundle).reference(), read_bundle(bundle).manifest
     timed_board()
@@ -188,61 +111,6 @@ def test_with_labels_the_fp32_engine_is_the_reference(timed_board, bundle: Path,
     assert "fp16 1.00 1.00 0.75 0.00 100.00 agrees on" in said and "int8 3.00 3.00 2.50 100.00 0.00 kept" in said
 
 
-def test_a_forced_precision_is_kept_whatever_it_loses(timed_board, bundle: Path, capsys) -> None:
-    timed_board({"int8"})
-    engine(EngineConfig(bundle=bundle, precision="int8"))
-    assert "INT8" in open_engine(bundle / "student.engine").describe()
-    assert "although it agrees on" in " ".join(capsys.readouterr().err.split())
-
-
-@pytest.fixture
-def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The precisions of the engines that are built, in order."""
-    precisions: list[str] = []
-
-    def recorded(source: Path, out: Path, options: BuildOptions, *rest: Path) -> EngineManifest:
-        precisions.append(options.precision)
-        return build_engine(source, out, options, *rest)
-
-    monkeypatch.setattr("calibrate.tensorrt.best_engine.build_engine", recorded)
-    return precisions
-
-
-@pytest.mark.parametrize(
-    ("precision", "with_clips", "built"),
-    [
-        ("auto", False, ["fp32", "fp16", "int8"]),
-        ("int8", False, ["int8"]),
-        ("fp16", False, ["fp16"]),
-        ("fp32", False, ["fp32"]),
-        ("int8", True, ["fp32", "int8"]),
-        ("fp32", True, ["fp32"]),
-    ],
-)
-def test_a_forced_precision_builds_only_that_engine_and_the_reference_it_is_compared_with(
-    timed_board, bundle: Path, tmp_path: Path, capsys, builds: list[str], precision: str, with_clips: bool, built: list
-) -> None:
-    timed_board()
-    clips = read_bundle(bundle).reference()["clips"]
-    np.savez(tmp_path / "test.npz", clips=clips, labels=decide(clips).argmax(1))
-    given = tmp_path / "test.npz" if with_clips else None
-    engine(EngineConfig(bundle=bundle, precision=precision, clips=given))  # type: ignore[arg-type]
-    assert builds == built
-    said = " ".join(re.sub("│", " ", capsys.readouterr().err).split())
-    unknown = f"not built, because {precision} was forced: its speed and accuracy are not known"
-    assert said.count(unknown) == 3 - len(built)
-    assert "100.00" in said
-
-
-def test_a_forced_engine_that_cannot_be_built_is_one_error_and_nothing_else_is_built(
-    timed_board, bundle: Path, builds: list[str]
-) -> None:
-    timed_board(dla_cores=1)
-    with pytest.raises(EngineError, match="there is no int8 engine: a DLA core does not support Q/DQ"):
-        engine(EngineConfig(bundle=bundle, dla_core=0, precision="int8"))
-    assert builds == ["int8"] and not (bundle / "student.engine").exists()
-
-
 def test_without_an_fp32_engine_that_works_nothing_is_chosen(timed_board, bundle: Path, builds: list[str]) -> None:
     timed_board(will_not_build="no implementation")
     with pytest.raises(EngineError, match=r"^TensorRT cannot build it: no implementation$"):
@@ -251,14 +119,6 @@ def test_without_an_fp32_engine_that_works_nothing_is_chosen(timed_board, bundle
     timed_board(overflows="fp32")
     with pytest.raises(EngineError, match=r"^TensorRT .+, FP32, .+: the network returned NaN"):
         engine(EngineConfig(bundle=bundle))
-
-
-def test_int8_is_not_forced_on_a_bundle_without_it(timed_board, bundle: Path) -> None:
-    timed_board()
-    (bundle / "student.int8.onnx").unlink()
-    write_manifest(bundle, read_bundle(bundle).manifest)
-    with pytest.raises(BundleError, match=r"student\.int8\.onnx"):
-        engine(EngineConfig(bundle=bundle, precision="int8"))
 
 
 def test_an_engine_with_nan_outputs_is_rejected_even_if_it_agrees(timed_board, bundle: Path, capsys) -> None:
@@ -288,31 +148,6 @@ def test_a_file_that_cannot_be_read_is_not_reported_as_an_output(timed_board, bu
     with pytest.raises(OutputError, match=r"student\.timing: cannot be read: Input/output error; remove it"):
         engine(EngineConfig(bundle=bundle))
     assert not list(bundle.glob("*.engine")) and not list(bundle.glob(".engines-*"))
-
-
-@pytest.mark.parametrize(
-    ("name", "precision", "built"),
-    [
-        ("student.int8.onnx", "auto", "INT8+FP16"),
-        ("student.onnx", "auto", "FP16"),
-        ("student.onnx", "fp32", "FP32"),
-    ],
-)
-def test_the_engine_of_a_single_network_is_written_beside_it(
-    timed_board, bundle: Path, tmp_path: Path, name: str, precision: str, built: str
-) -> None:
-    timed_board()
-    engine(EngineConfig(onnx=bundle / name, precision=precision))  # type: ignore[arg-type]
-    assert f", {built}, " in open_engine((bundle / name).with_suffix(".engine")).describe()
-    engine(EngineConfig(onnx=bundle / name, precision=precision, out=tmp_path / "other.engine"))  # type: ignore[arg-type]
-    assert f", {built}, " in open_engine(tmp_path / "other.engine").describe()
-
-
-def test_the_engine_is_built_with_the_options_of_the_command(timed_board, bundle: Path) -> None:
-    timed_board(dla_cores=2)
-    engine(EngineConfig(onnx=bundle / "student.onnx", precision="fp16", max_batch=2, workspace_mib=64, dla_core=1))
-    options = json.loads((bundle / "student.engine.json").read_text())["options"]
-    assert options == {"precision": "fp16", "max_batch": 2, "workspace_mib": 64, "dla_core": 1}
 
 
 def test_an_engine_alone_is_verified_without_the_onnx_files(timed_board, bundle: Path, tmp_path: Path) -> None:
