@@ -3,7 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from edge.contract.layouts import JointLayout, convert, layout, mapping
 from edge.contract.types import Float32, Pose
 from edge.pose.registry import PoseConfig
 from train.video_pairs.command import PairsConfig
+from train.video_pairs.estimate import estimate_video
 from train.video_pairs.follow import FollowConfig, distance, follow_subject, match_body
 from train.video_pairs.two_estimators import TwoEstimators
 from train.video_pairs.videos import Video, find_videos, split
@@ -212,3 +215,24 @@ def test_the_record_names_the_network_and_the_engine_of_each_estimator() -> None
     assert recorded["high"]["network"] == "pose_resnet18_body.onnx" and recorded["high"]["engine"] == "cuda"
     assert recorded["low"]["network"] == "blazepose_full.tflite" and recorded["low"]["engine"] == "auto"
     assert recorded["high"]["sha256"] != recorded["low"]["sha256"]
+
+
+def test_a_video_that_is_removed_while_it_is_read_gives_its_pair(tmp_path: Path) -> None:
+    video, joints = tmp_path / "0.avi", layout("penn-13")
+    written = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"MJPG"), 15, (64, 48))
+    for _ in range(4):
+        written.write(np.zeros((48, 64, 3), np.uint8))
+    written.release()
+    video_bytes = video.stat().st_size
+
+    class Estimator:
+        layout = joints
+
+        def estimate(self, image: object, time_s: float) -> list[Pose]:
+            video.unlink(missing_ok=True)
+            return [Pose(np.arange(3.0 * len(joints), dtype=np.float32).reshape(-1, 3) + 1, 1.0)]
+
+    both: Any = (Estimator(), Estimator())
+    found = estimate_video(video, tmp_path / "0.npz", both, FollowConfig(), None, lambda: None)
+    assert (found.frames, found.seen) == (4, 4)
+    assert np.load(tmp_path / "0.npz")["video_bytes"] == video_bytes

@@ -56,6 +56,7 @@ def estimate_video(
     high, low = estimators
     source = VideoFile(video, CaptureConfig())
     try:
+        video_bytes = video.stat().st_size  # now: it may be moved or removed meanwhile
         times, good, poor = [], [], []
         step = max(math.ceil(source.fps / fps - RATE_ROUNDING), 1) if fps else 1
         for frame in source:
@@ -73,6 +74,6 @@ def estimate_video(
     result = result_of(keypoints, cheap)
     if not result.seen:
         raise DataError("the good estimator finds nobody in it", where=video)
-    about = {"size": np.array(source.size, np.int64), "video_bytes": np.array(video.stat().st_size, np.int64)}
+    about = {"size": np.array(source.size, np.int64), "video_bytes": np.array(video_bytes, np.int64)}
     write_arrays(out, times_s=np.array(times, np.float64), high=keypoints, low=cheap, **about)
     return result
