@@ -25,6 +25,17 @@ def test_check_ends_with_exit_code_1_if_the_student_disagrees(tmp_path, capsys):
     assert left.value.code == 1 and "failed" in capsys.readouterr().err
 
 
+def test_a_folder_that_was_removed_meanwhile_is_one_clear_error(bundle_folder, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "removed"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(SystemExit) as left:
+        run_command_line("edge", "", COMMANDS, ["doctor", "--bundle", str(bundle_folder)])
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "error: the current folder no longer exists; change to another one\n"
+
+
 def test_class_names_with_markup_are_shown_unchanged(tmp_path, capsys):
     names = ("[/b]", "[red]b", ":key:", "{0} %s <b>")
     run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(tiny_bundle.make(tmp_path, classes=names))])
