@@ -22,7 +22,7 @@ from train.torch_file import LOAD_ERRORS, checked, refuse_other_version, write_t
 FILE = "checkpoint.pt"
 REQUIRED = {
     **dict.fromkeys(("network", "layout", "source"), str),
-    **dict.fromkeys(("width", "bodies", "clips_per_class", "seed"), int),
+    **dict.fromkeys(("width", "bodies", "clips_per_class", "scenes", "seed"), int),
     **dict.fromkeys(("pairs", "optimiser"), dict),
     "classes": list,
 }
@@ -110,8 +110,9 @@ def load_trained(folder: Path) -> Checkpoint:
     """
     checkpoint = load_checkpoint(folder)
     with refuse_other_version(folder / FILE):
-        if wrong := [name for name, kind in REQUIRED.items() if not isinstance(checkpoint.about[name], kind)]:
-            raise TypeError(f"{wrong[0]} is {checkpoint.about[wrong[0]]!r}")
+        about = {"scenes": 0, **checkpoint.about}  # runs from before this setting existed lack it
+        if wrong := [name for name, kind in REQUIRED.items() if not isinstance(about[name], kind)]:
+            raise TypeError(f"{wrong[0]} is {about[wrong[0]]!r}")
         settings = checkpoint.about["optimiser"]
         epochs, patience = settings["epochs"], settings["patience"]
         pair_config(checkpoint.about["pairs"])

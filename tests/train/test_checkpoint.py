@@ -67,6 +67,19 @@ def test_a_run_without_a_required_key_is_refused_in_one_line(tmp_path: Path, tea
         load_trained(tmp_path)
 
 
+def test_a_run_with_a_setting_of_the_wrong_type_is_refused_and_one_from_before_scenes_is_not(
+    tmp_path: Path, teacher: Path
+) -> None:
+    saved = torch.load(teacher / FILE, weights_only=True)
+    saved["about"]["scenes"] = None
+    torch.save(saved, tmp_path / FILE)
+    with pytest.raises(DataError, match="does not fit this one: scenes is None;"):
+        load_trained(tmp_path)
+    del saved["about"]["scenes"]
+    torch.save(saved, tmp_path / FILE)
+    assert load_trained(tmp_path).about["source"] == "kinematic"
+
+
 def test_a_run_from_before_curves_between_frames_is_one_with_lines(tmp_path: Path, teacher: Path) -> None:
     saved = torch.load(teacher / FILE, weights_only=True)
     assert saved["about"]["pairs"]["preprocessing"].pop("between") == "line"
