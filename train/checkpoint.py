@@ -27,6 +27,8 @@ REQUIRED = {
     "classes": list,
 }
 """Keys of ``about``, with the types of their values, that a student or an export is made from."""
+VALIDATION = "validation"
+"""Key of the accuracy on held-out clips in a run's history."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 def load_trained(folder: Path) -> Checkpoint:
     """Load the checkpoint of a run that a student or an export is made from.
 
-    Warns if the run was stopped before its last epoch; with early stopping this cannot be known. Raises DataError if
-    another version wrote it, without a key of REQUIRED or with a setting of clips that this one does not know.
+    Warns if the run was interrupted. Raises DataError if another version wrote it, without a key of REQUIRED or with a
+    setting of clips that this one does not know.
     """
     checkpoint = load_checkpoint(folder)
     with refuse_other_version(folder / FILE):
@@ -117,9 +119,15 @@ def load_trained(folder: Path) -> Checkpoint:
         epochs, patience = settings["epochs"], settings["patience"]
         pair_config(checkpoint.about["pairs"])
     trained = len(checkpoint.history)
-    if trained < epochs and not patience:
+    if trained < epochs and not should_stop_early(checkpoint.history, patience):
         print_warning(f"{folder}: only {trained} of {epochs} epochs are trained; repeat its command to train the rest")
     return checkpoint
+
+
+def should_stop_early(history: list[dict[str, float]], patience: int) -> bool:
+    """Whether none of the last ``patience`` epochs was better on held-out clips than the best one before them."""
+    scores = [epoch[VALIDATION] for epoch in history if VALIDATION in epoch]
+    return 0 < patience < len(scores) and max(scores[-patience:]) <= max(scores[:-patience])
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

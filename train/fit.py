@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import wrap_write_errors
 from edge.contract.types import Float32
-from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
+from train.checkpoint import FILE, VALIDATION, Checkpoint, load_checkpoint, save_checkpoint, should_stop_early
 from train.configuration import Hardware
 from train.data.pairs import PairDataset
 from train.distillation.methods import Method
@@ -32,9 +32,6 @@ from train.sampler import BatchSampler
 from train.step import Batch, LossFunction, compute_gradients
 from train.sync_batch_norm import convert_sync_batch_norm
 from train.torch_file import refuse_other_version
-
-VALIDATION = "validation"
-"""Key of the accuracy on held-out clips in a run's history."""
 
 
 @dataclass(frozen=True)
@@ -211,12 +208,6 @@ def moving_average(decay: float) -> Callable[..., None]:
                 average.copy_(value)
 
     return update
-
-
-def should_stop_early(history: list[dict[str, float]], patience: int) -> bool:
-    """Whether none of the last ``patience`` epochs was better on held-out clips than the best one before them."""
-    scores = [epoch[VALIDATION] for epoch in history if VALIDATION in epoch]
-    return 0 < patience < len(scores) and max(scores[-patience:]) <= max(scores[:-patience])
 
 
 def _resume(run: Run, about: dict[str, Any], state: _State) -> None:

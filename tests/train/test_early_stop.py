@@ -11,12 +11,11 @@ from lightning_fabric import Fabric
 
 from edge.contract.preprocess import Preprocessing
 from train import fit, teach
-from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from train.checkpoint import VALIDATION, Checkpoint, load_checkpoint, load_trained, save_checkpoint, should_stop_early
 from train.configuration import Hardware, TeacherConfig
 from train.data.clip import hold_out
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig, read_dataset
-from train.fit import VALIDATION, should_stop_early
 from train.optimiser import Optimiser
 from train.teach import train_teacher
 
@@ -62,7 +61,9 @@ def test_a_run_stops_early_when_the_last_epochs_are_no_better() -> None:
     assert not should_stop_early([], patience=1) and not should_stop_early(history(0.5, 0.4), patience=2)
 
 
-def test_with_patience_a_run_stops_early_and_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_patience_a_run_stops_early_and_is_not_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     statistics, save = list[torch.Tensor](), fit.save_checkpoint
 
     def recorded(folder: Path, made: Checkpoint) -> None:
@@ -81,6 +82,12 @@ def test_with_patience_a_run_stops_early_and_is_not_continued(tmp_path: Path, mo
     again = train_teacher(config(tmp_path, epochs=30, learning_rate=1e-9, patience=2, held_out=0.34))
     assert load_checkpoint(tmp_path).history == found.history, "resumed, it stops at once"
     assert 0 <= again.top1 <= 1
+    capsys.readouterr()
+    load_trained(tmp_path)
+    assert not capsys.readouterr().err, "it is finished"
+    save_checkpoint(tmp_path, replace(found, history=found.history[:-1]))
+    load_trained(tmp_path)
+    assert "of 30 epochs are trained; repeat its command" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_first_process_decides_for_all_and_the_last_of_the_best_epochs_is_kept(
