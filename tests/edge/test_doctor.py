@@ -11,12 +11,9 @@ import edge.host
 from edge.__main__ import COMMANDS
 from edge.cli.command_line import run_command_line
 from edge.cli.console import print_data
-from edge.contract.bundle import read_bundle, sha256_of
-from edge.doctor.bundle_files import Runtime, bundle_files
 from edge.doctor.checks import run_checks
 from edge.doctor.command import as_json, as_text
 from edge.doctor.finding import Finding
-from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
 from edge.host import ThisHost
 
 LAPTOP = {"/proc/meminfo": boards.MEMINFO.replace("7803252", "32803252"), "/proc/swaps": boards.SWAPS}
@@ -220,22 +217,6 @@ def test_a_fix_is_printed_on_one_line_to_be_copied(capsys, monkeypatch):
     ]
 
 
-def engine(folder, **other):
-    source, path = folder / "student.int8.onnx", folder / "student.int8.engine"
-    path.write_bytes(b"kernels")
-    manifest = {
-        "tensorrt": "10.3.0",
-        "gpu": "Orin",
-        "compute_capability": "8.7",
-        "onnx": source.name,
-        "onnx_sha256": sha256_of(source),
-        "engine_sha256": sha256_of(path),
-        "precision": "INT8+FP16",
-        "options": {},
-    }
-    write_engine_manifest(path, EngineManifest(**{**manifest, **other}))
-
-
 @pytest.mark.parametrize("number", ["²", "9" * 5000, "partition", ""])
 def test_numbers_that_are_none_end_no_check(bundle_folder, number):
     zone, policy = "/sys/class/thermal/thermal_zone0", "/sys/devices/system/cpu/cpufreq/policy0"
@@ -255,40 +236,6 @@ def test_numbers_that_are_none_end_no_check(bundle_folder, number):
     found = by_check(Board(files, {"/dev/video0": ""}, v4l2_ctl=listing), bundle_folder)
     assert found["JetPack"].found == "/etc/nv_tegra_release has an unknown format"
     assert found["memory"].found == "0.0 of 0.0 GiB free" and found["temperature"].found == "no sensor"
-
-
-HERE = Runtime("10.3.0", "Orin", "8.7")
-
-
-@pytest.mark.parametrize(
-    ("other", "runtime", "status", "words"),
-    [
-        ({}, HERE, "ok", "INT8+FP16"),
-        ({"tensorrt": "8.6.2"}, HERE, "fail", "built for tensorrt 8.6.2"),
-        ({"gpu": "Xavier"}, HERE, "fail", "built for gpu Xavier"),
-        ({"onnx_sha256": "0"}, HERE, "fail", "has changed since"),
-        ({}, None, "warn", "cannot be checked"),
-    ],
-)
-def test_engines_must_match_this_machine(own_bundle, other, runtime, status, words):
-    engine(own_bundle, **other)
-    found = bundle_files(own_bundle, runtime, on_jetson=True)[-1]
-    assert found.check == "student.int8.engine" and found.status == status and words in found.found
-    assert status != "fail" or found.fix.startswith("python -m calibrate engine --onnx")
-
-
-def test_an_altered_file_of_the_bundle_is_named(own_bundle):
-    (own_bundle / "student.onnx").write_bytes(b"")
-    (found,) = bundle_files(own_bundle, None, on_jetson=False)
-    assert found.status == "fail" and "student.onnx" in found.found and "copy the bundle again" in found.fix
-
-
-@pytest.fixture
-def own_bundle(bundle_folder, tmp_path):
-    """A copy that a test may alter."""
-    for name in (*read_bundle(bundle_folder).manifest.files, "bundle.yaml"):
-        (tmp_path / name).write_bytes((bundle_folder / name).read_bytes())
-    return tmp_path
 
 
 def test_this_host_reads_lists_and_runs(tmp_path, monkeypatch):
