@@ -78,7 +78,10 @@ def test_the_site_builds_without_warnings(tmp_path):
     assert "bench latency" in (tmp_path / "reference/index.html").read_text()
     assert "it takes an afternoon" in (tmp_path / "index.html").read_text(), "not the README"
     assert (tmp_path / "benchmarks/loop/index.html").is_file(), "pages outside docs are missing"
-    assert [link for page in tmp_path.rglob("*.html") for link in dead_links(page)] == []
+    pages = list(tmp_path.rglob("*.html"))
+    assert [link for page in pages for link in dead_links(page)] == []
+    fetched = re.compile(r'<(?:script|img|link rel="stylesheet")[^>]* (?:src|href)="?(?:https?:)?//')
+    assert [page.name for page in pages if fetched.search(page.read_text())] == [], "they load from other servers"
 
 
 def dead_links(page):
