@@ -98,6 +98,16 @@ def test_the_deployed_student_has_one_matrix_product_per_unit_and_no_batch_norm(
     assert violations(model) == []
 
 
+def test_a_second_export_removes_what_belongs_to_the_former_student(exported, tmp_path, capsys) -> None:
+    former = {"calibration.json", "decisions.json", "stream.4.int8.onnx", "stream.reference.npz", "student.int8.onnx"}
+    for name in (*former, "pose.int8.onnx"):
+        (tmp_path / name).write_text("{}")
+    export(ExportConfig(run=exported / "run", bundle=tmp_path, workdir=tmp_path / "work", reference_clips=16))
+    assert set(read_bundle(tmp_path).manifest.files) == {"pose.int8.onnx", "reference.npz", "student.onnx"}
+    said = "".join(capsys.readouterr().err.split("former student: ")[1].split("bundle")[0].split())
+    assert set(said.split(",")) == former
+
+
 def test_a_network_that_differs_from_pytorch_is_not_written(tmp_path: Path) -> None:
     network = build("dense_gcn", classes=3, layout=layout("penn-13"), bodies=1, width=8)
     with torch.no_grad():

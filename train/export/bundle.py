@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge.cli.console import console
-from edge.contract.bundle import REFERENCE, STUDENT_FP32, write_manifest
+from edge.contract.bundle import (
+    CALIBRATION,
+    DECISIONS,
+    REFERENCE,
+    STREAM_REFERENCE,
+    STUDENT_FP32,
+    STUDENT_INT8,
+    write_manifest,
+)
 from edge.contract.errors import ConfigError
-from edge.contract.files import write_arrays
+from edge.contract.files import wrap_write_errors, write_arrays
 from edge.contract.layouts import layout, mapping
 from edge.contract.manifest import Manifest
 from edge.contract.types import Float32
@@ -35,6 +43,8 @@ INPUT, OUTPUT = "clip", "logits"
 SELF_TEST_CLIPS = 16
 """Few, because these may be other people's recordings, if the generator cannot make clips of this layout."""
 CALIBRATION_CLIPS = 4096
+MADE_FROM_STUDENT = (STUDENT_INT8, CALIBRATION, DECISIONS, STREAM_REFERENCE, "stream.*.onnx")
+"""Files of a bundle that calibration and training made from its student or for it, as patterns."""
 
 
 def export(config: ExportConfig) -> None:
@@ -46,6 +56,7 @@ def export(config: ExportConfig) -> None:
     student = config.bundle / STUDENT_FP32
     network = checkpoint.rebuild(config.run)
     write_onnx(network, low[:2], student)
+    remove_results_of_former_student(config.bundle)
     logits, reference = onnx_logits(student, low), reference_clips(checkpoint, low, config.reference_clips)
     write_arrays(config.bundle / REFERENCE, clips=reference, logits=onnx_logits(student, reference.astype(np.float32)))
     write_calibration_clips(train, config.workdir / "calibration.npz")
@@ -68,6 +79,17 @@ def export(config: ExportConfig) -> None:
         manifest = replace(manifest, stream=export_stream_form(checkpoint, network, config.bundle, low, labels, shown))
     write_manifest(config.bundle, manifest)
     console.print(f"bundle {config.bundle}: FP32 top-1 {result.top1 * 100:.2f} % on {len(labels)} test clips")
+
+
+def remove_results_of_former_student(bundle: Path) -> None:
+    """Remove INT8 networks, stream and threshold of the student that was replaced; the loop would use them."""
+    former = sorted(path for pattern in MADE_FROM_STUDENT for path in bundle.glob(pattern))
+    for path in former:
+        with wrap_write_errors(path):
+            path.unlink()
+    if former:
+        names = ", ".join(path.name for path in former)
+        console.print(f"removed from {bundle}, because they belong to the former student: {names}")
 
 
 def load_clips(
