@@ -137,5 +137,8 @@ class AblationConfig:
                 "an ablation needs seeds and the method alone, which the others are compared with",
                 hint="give --seeds, such as [0, 1, 2], and include alone in --methods",
             )
+        for name, values in (("drops", self.drops), ("seeds", self.seeds), ("methods", self.methods)):
+            if len(set(values)) < len(values):
+                raise ConfigError(f"{name} has a value twice: {', '.join(map(str, values))}", hint="give each once")
         for name in self.methods:
             method(name)
