@@ -27,7 +27,7 @@ def report(config: ReportConfig) -> None:
     bundle = read_bundle(config.bundle)
     verified = read_json(config.verified, DataError, VERIFY_AGAIN)
     try:
-        if not all(network["labelled"] for network in verified["networks"]):
+        if not all(network.get("labelled") for network in verified["networks"]):
             raise DataError("contains no results on labelled clips", where=config.verified, hint=VERIFY_AGAIN)
         lines = section(bundle, verified)
     except (ArithmeticError, LookupError, TypeError, AttributeError, ValueError) as error:

@@ -43,6 +43,8 @@ def ablation(config: AblationConfig) -> None:
             running: dict[Future[list[Result]], int | None] = {
                 pool.submit(_train_teacher, _teacher(config, seed), config): seed for seed in config.seeds
             }
+            # A pool does not notice the death of the worker that it started last, until something else happens.
+            pool.submit(int)
             while running:
                 done = next(as_completed(running))
                 seed = running.pop(done)
@@ -52,13 +54,14 @@ def ablation(config: AblationConfig) -> None:
                 for drop, student in students:
                     if student.seed == seed:
                         running[pool.submit(_train_student, student, drop)] = None
-        except BrokenProcessPool as error:
-            raise ConfigError(
-                "a training was killed, probably because memory ran out", hint="give --jobs 1; the same command resumes"
-            ) from error
-        except BaseException:
+        except BaseException as error:
             for worker in multiprocessing.active_children():
                 worker.terminate()  # its training resumes from its last epoch
+            if isinstance(error, BrokenProcessPool):
+                raise ConfigError(
+                    "a training was killed, probably because memory ran out",
+                    hint="give --jobs 1; the same command resumes",
+                ) from error
             raise
     rows = (TEACHER_HQ, TEACHER_LQ, *config.methods)
     results.sort(key=lambda result: rows.index(result.method))

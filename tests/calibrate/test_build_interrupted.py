@@ -12,16 +12,13 @@ import tiny_bundle
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("version", ["10.3.0", "11.4.1"])
 def test_ctrl_c_interrupts_a_build_and_leaves_no_files(board, int8: Path, tmp_path: Path, version: str) -> None:
     board(version, interrupted=True)
     before = set(tmp_path.iterdir())
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            build_engine(int8, tmp_path / "s.engine", BuildOptions())
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(int8, tmp_path / "s.engine", BuildOptions())
     assert set(tmp_path.iterdir()) == before
 
 

@@ -1,7 +1,6 @@
 """A bundle to run, a recording to replay, engines for boards in memory, and Ctrl-C."""
 
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -43,14 +42,6 @@ def built(board, tmp_path: Path) -> Callable[..., tuple[Path, object]]:
         return tmp_path / "any.engine", trt
 
     return build
-
-
-@pytest.fixture
-def heeds_ctrl_c() -> Iterator[None]:
-    """A shell's background jobs, and what they start, are told to ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

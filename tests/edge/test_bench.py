@@ -252,7 +252,7 @@ def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp
     assert row["frames"] == 30 and 0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] <= row["max_ms"]
     assert [found["batch"] for found in written["student_batches"][0]] == list(range(1, 9))
     third = written["student_batches"][0][2]
-    assert third["queries"] == 5 and third["clips_per_s"] == pytest.approx(3 / (third["p50_ms"] / 1000), rel=0.01)
+    assert third["queries"] == 5 and third["clips_per_s"] == pytest.approx(3 / (third["p50_ms"] / 1000), rel=0.02)
     assert written["peak_memory_mb"] > 50 and "single-stream" in (out / "latency.md").read_text()
     report = out / "latency.json"
     command("latency", "--compare", report, report)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 PARENT = """
-import time
+import signal, time
 from train.worker_pool import WorkerPool
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 with WorkerPool(2) as pool:
     busy = pool.submit(time.sleep, 0.5)
     print("started", flush=True)
