@@ -14,8 +14,8 @@ from train.worker_pool import WorkerPool
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 with WorkerPool(2) as pool:
     busy = pool.submit(time.sleep, 0.5)
-    print("started", flush=True)
     try:
+        print("started", flush=True)
         time.sleep(600)
     except KeyboardInterrupt:
         print("interrupted", busy.result(), pool.submit(str, "works").result())
