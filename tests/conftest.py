@@ -15,6 +15,7 @@ from fake_graphs import FakeLibrary
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, DEMO_CLIP, fetch
 from edge.contract.errors import DownloadError
 
+pytest_plugins = ["bad_input.machines"]
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

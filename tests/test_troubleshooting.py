@@ -3,15 +3,6 @@
 import re
 
 import pytest
-from bad_input.machines import (  # noqa: F401 rows ask for them by name
-    laptop,
-    opencv_without_windows,
-    orin,
-    orin_without_driver,
-    orin_without_pycuda,
-    python_without_paho,
-    screen_that_is_not_there,
-)
 from bad_input.rows import disk_as_before, prepared, refused
 from documented import ROOT
 

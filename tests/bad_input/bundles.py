@@ -7,18 +7,18 @@ import networks
 import numpy as np
 import onnx
 import tiny_bundle
-from bad_input.table import Argv, good_bundle, on_board, poses, relist, rewrite, run
+from bad_input.table import Argv, good_bundle, poses, relist, rewrite, row, run
 
 from edge.contract.bundle import read_bundle
 
 
-@on_board()
+@row()
 def a_bundle_that_is_not_there(folder: Path) -> Argv:
     """nowhere: no bundle here: bundle.yaml is missing"""
     return run(folder, bundle=folder / "nowhere")
 
 
-@on_board()
+@row()
 def a_bundle_with_one_byte_changed(folder: Path) -> Argv:
     """student.int8.onnx: the file is not the one bundle.yaml lists (size or sha256 differs)"""
     bundle = good_bundle(folder)
@@ -28,7 +28,7 @@ def a_bundle_with_one_byte_changed(folder: Path) -> Argv:
     return run(folder, bundle=bundle)
 
 
-@on_board()
+@row()
 def a_bundle_checked_with_one_byte_changed(folder: Path) -> Argv:
     """student.onnx: the file is not the one"""
     bundle = good_bundle(folder)
@@ -37,25 +37,25 @@ def a_bundle_checked_with_one_byte_changed(folder: Path) -> Argv:
     return ["edge", "check", "--bundle", bundle]
 
 
-@on_board()
+@row()
 def a_manifest_with_a_misspelt_key(folder: Path) -> Argv:
     """bundle.yaml: unknown key 'clases'"""
     return run(folder, bundle=rewrite(good_bundle(folder), clases=["a"]))
 
 
-@on_board()
+@row()
 def a_manifest_without_a_key(folder: Path) -> Argv:
     """bundle.yaml: key 'layout' is missing"""
     return run(folder, bundle=rewrite(good_bundle(folder), layout=None))
 
 
-@on_board()
+@row()
 def a_manifest_of_a_later_release(folder: Path) -> Argv:
     """format version 2 is not 1"""
     return run(folder, bundle=rewrite(good_bundle(folder), format_version=2))
 
 
-@on_board()
+@row()
 def a_manifest_that_is_not_yaml(folder: Path) -> Argv:
     """not readable as YAML"""
     bundle = good_bundle(folder)
@@ -63,7 +63,7 @@ def a_manifest_that_is_not_yaml(folder: Path) -> Argv:
     return run(folder, bundle=bundle)
 
 
-@on_board()
+@row()
 def a_truncated_network(folder: Path) -> Argv:
     """student.int8.onnx: ONNX Runtime cannot load it"""
     bundle = good_bundle(folder)
@@ -72,7 +72,7 @@ def a_truncated_network(folder: Path) -> Argv:
     return run(folder, bundle=relist(bundle))
 
 
-@on_board()
+@row()
 def a_network_for_other_joints_than_the_manifests(folder: Path) -> Argv:
     """the network's input is float32 (None, 3, 32, 17, 1), the manifest says (1, 3, 32, 13, 1)"""
     bundle = good_bundle(folder)
@@ -80,7 +80,7 @@ def a_network_for_other_joints_than_the_manifests(folder: Path) -> Argv:
     return run(folder, bundle=relist(bundle))
 
 
-@on_board()
+@row()
 def a_network_that_answers_nan(folder: Path) -> Argv:
     """the network returned NaN or infinite values"""
     bundle = good_bundle(folder)
@@ -91,7 +91,7 @@ def a_network_that_answers_nan(folder: Path) -> Argv:
     return run(folder, bundle=relist(bundle))
 
 
-@on_board()
+@row()
 def a_network_that_is_another_students(folder: Path) -> Argv:
     """the network agrees with the bundle's reference on only"""
     bundle = good_bundle(folder)
@@ -99,13 +99,13 @@ def a_network_that_is_another_students(folder: Path) -> Argv:
     return run(folder, bundle=relist(bundle))
 
 
-@on_board(needs="blazepose_files")
+@row(needs="blazepose_files")
 def an_estimator_that_lacks_the_bundles_joints(folder: Path) -> Argv:
     """the bundle needs kinect-22, but the estimator's blazepose-33 has no head_top, left_collar, right_collar"""
     return run(folder, bundle=tiny_bundle.make(folder / "bundle", joints="kinect-22"))
 
 
-@on_board()
+@row()
 def a_manifest_that_is_a_list(folder: Path) -> Argv:
     """bundle.yaml: the file must be a YAML mapping; copy the bundle again"""
     bundle = good_bundle(folder)
@@ -113,43 +113,43 @@ def a_manifest_that_is_a_list(folder: Path) -> Argv:
     return run(folder, bundle=bundle)
 
 
-@on_board()
+@row()
 def a_manifest_with_a_class_twice(folder: Path) -> Argv:
     """class names are missing or repeated"""
     return run(folder, bundle=rewrite(good_bundle(folder), classes=["wave", "wave"]))
 
 
-@on_board()
+@row()
 def a_manifest_with_a_class_that_moves_the_cursor(folder: Path) -> Argv:
     """'\\x1b[2Jwave' cannot be shown as a class; rename it"""
     return run(folder, bundle=rewrite(good_bundle(folder), classes=["squat", "\x1b[2Jwave"]))
 
 
-@on_board()
+@row()
 def a_manifest_with_a_class_of_blanks(folder: Path) -> Argv:
     """' ' cannot be shown as a class; rename it"""
     return run(folder, bundle=rewrite(good_bundle(folder), classes=["squat", " "]))
 
 
-@on_board()
+@row()
 def a_manifest_with_joints_that_are_not_known(folder: Path) -> Argv:
     """unknown joint layout 'kinect-99'; known layouts:"""
     return run(folder, bundle=rewrite(good_bundle(folder), layout="kinect-99"))
 
 
-@on_board()
+@row()
 def a_budget_below_nothing(folder: Path) -> Argv:
     """budget: invalid budget: -3 points, 99.0 %"""
     return run(folder, bundle=rewrite(good_bundle(folder), budget={"max_top1_drop": -3, "min_agreement": 99.0}))
 
 
-@on_board()
+@row()
 def a_manifest_made_with_other_preprocessing(folder: Path) -> Argv:
     """made with preprocessing version 99, this release has"""
     return run(folder, bundle=rewrite(good_bundle(folder), preprocessing_version=99))
 
 
-@on_board()
+@row()
 def a_bundle_without_the_precision_that_is_asked_for(folder: Path) -> Argv:
     """the bundle has no int8 student (student.int8.onnx); make it with `python -m calibrate student`"""
     bundle = good_bundle(folder)
@@ -157,7 +157,7 @@ def a_bundle_without_the_precision_that_is_asked_for(folder: Path) -> Argv:
     return ["edge", "check", "--bundle", relist(bundle), "--precision", "int8"]
 
 
-@on_board()
+@row()
 def a_bundle_whose_self_test_is_another_students(folder: Path) -> Argv:
     """reference.npz holds clips (4, 3, 32, 17, 1)"""
     bundle = good_bundle(folder)
@@ -165,7 +165,7 @@ def a_bundle_whose_self_test_is_another_students(folder: Path) -> Argv:
     return run(folder, bundle=relist(bundle))
 
 
-@on_board()
+@row()
 def a_threshold_that_is_none(folder: Path) -> Argv:
     """decisions.json: it contains no threshold"""
     bundle = good_bundle(folder)
@@ -173,7 +173,7 @@ def a_threshold_that_is_none(folder: Path) -> Argv:
     return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))
 
 
-@on_board()
+@row()
 def a_bundle_whose_self_test_is_a_web_page(folder: Path) -> Argv:
     """reference.npz: not a readable .npz file: it is another format, or truncated; export the bundle again"""
     bundle = good_bundle(folder)
@@ -181,7 +181,7 @@ def a_bundle_whose_self_test_is_a_web_page(folder: Path) -> Argv:
     return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))
 
 
-@on_board()
+@row()
 def a_bundle_whose_self_test_has_a_byte_changed(folder: Path) -> Argv:
     """reference.npz: not a readable .npz file: Bad CRC-32"""
     bundle = good_bundle(folder)
@@ -191,7 +191,7 @@ def a_bundle_whose_self_test_has_a_byte_changed(folder: Path) -> Argv:
     return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))
 
 
-@on_board()
+@row()
 def a_bundle_whose_self_test_is_not_finite(folder: Path) -> Argv:
     """reference.npz: clips or logits are not finite numbers"""
     bundle = good_bundle(folder)
@@ -200,7 +200,7 @@ def a_bundle_whose_self_test_is_not_finite(folder: Path) -> Argv:
     return ["edge", "check", "--bundle", relist(bundle)]
 
 
-@on_board()
+@row()
 def a_class_that_yaml_takes_for_a_truth_value(folder: Path) -> Argv:
     """of classes must be text, not false; write it in quotes"""
     bundle = good_bundle(folder)
@@ -209,7 +209,7 @@ def a_class_that_yaml_takes_for_a_truth_value(folder: Path) -> Argv:
     return run(folder, bundle=bundle)
 
 
-@on_board()
+@row()
 def a_manifest_of_brackets(folder: Path) -> Argv:
     """bundle.yaml: not readable as YAML"""
     bundle = good_bundle(folder)
@@ -217,7 +217,7 @@ def a_manifest_of_brackets(folder: Path) -> Argv:
     return run(folder, bundle=bundle)
 
 
-@on_board()
+@row()
 def clips_of_no_rate(folder: Path) -> Argv:
     """at nan Hz"""
     bundle = good_bundle(folder)
@@ -225,7 +225,7 @@ def clips_of_no_rate(folder: Path) -> Argv:
     return run(folder, bundle=rewrite(bundle, preprocessing=how))
 
 
-@on_board()
+@row()
 def a_threshold_that_is_a_truth_value(folder: Path) -> Argv:
     """decisions.json: it contains no threshold"""
     bundle = good_bundle(folder)
@@ -233,7 +233,7 @@ def a_threshold_that_is_a_truth_value(folder: Path) -> Argv:
     return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))
 
 
-@on_board()
+@row()
 def a_network_that_returns_one_row_for_all_clips(folder: Path) -> Argv:
     """bundle: the student returns logits (4, 4) for 16 clips; export the bundle again"""
     bundle = good_bundle(folder)
@@ -244,7 +244,7 @@ def a_network_that_returns_one_row_for_all_clips(folder: Path) -> Argv:
     return ["edge", "check", "--bundle", relist(bundle)]
 
 
-@on_board()
+@row()
 def a_bundle_whose_self_test_has_a_header_of_brackets(folder: Path) -> Argv:
     """reference.npz: not a readable .npz file"""
     bundle = good_bundle(folder)
@@ -255,7 +255,7 @@ def a_bundle_whose_self_test_has_a_header_of_brackets(folder: Path) -> Argv:
     return ["edge", "check", "--bundle", relist(bundle)]
 
 
-@on_board()
+@row()
 def a_threshold_file_of_brackets(folder: Path) -> Argv:
     """decisions.json: not readable as JSON"""
     bundle = good_bundle(folder)

@@ -1,61 +1,33 @@
-"""Clips, networks and engines given to ``calibrate``."""
+"""Clips, networks and settings given to ``calibrate``."""
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
+import networks
 import numpy as np
 import onnx
-from bad_input.table import Argv, good_bundle, on_workstation, relist
+from bad_input.table import Argv, good_bundle, relist, row
 
 
-def quantised(folder: Path, clips: np.ndarray, *more: str) -> Argv:
-    np.savez(folder / "clips.npz", clips=clips.astype(np.float32), labels=np.arange(len(clips)) % 4)
-    return [
-        "calibrate",
-        "student",
-        "--bundle",
-        good_bundle(folder),
-        "--clips",
-        folder / "clips.npz",
-        *more,
-    ]
+def some_clips(count: int = 12, frames: int = 32, joints: int = 13) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((count, 3, frames, joints, 1)).astype(np.float32)
 
 
-@on_workstation
-def calibration_clips_that_are_not_numbers(folder: Path) -> Argv:
-    """contains NaN or infinite values"""
-    clips = np.random.default_rng(0).standard_normal((8, 3, 32, 13, 1))
-    clips[5, 0, 3] = np.nan
-    return quantised(folder, clips)
+def clips_file(folder: Path, clips: np.ndarray, name: str = "clips.npz") -> Path:
+    np.savez(folder / name, clips=clips, labels=np.arange(len(clips)) % 4)
+    return folder / name
 
 
-@on_workstation
-def calibration_clips_of_other_joints(folder: Path) -> Argv:
-    """do not fit the student's input (N, 3, 32, 13, 1)"""
-    return quantised(folder, np.zeros((8, 3, 32, 17, 1)))
-
-
-@on_workstation
-def calibration_clips_that_are_not_there(folder: Path) -> Argv:
-    """nowhere.npz"""
-    return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", folder / "nowhere.npz"]
-
-
-@on_workstation
-def a_truncated_network_to_quantise(folder: Path) -> Argv:
-    """student.onnx: ONNX Runtime cannot load it"""
-    argv = quantised(folder, np.random.default_rng(0).standard_normal((8, 3, 32, 13, 1)))
-    path = folder / "bundle" / "student.onnx"
-    path.write_bytes(path.read_bytes()[:3000])
-    relist(folder / "bundle")
-    return argv
+def quantised(folder: Path, clips: np.ndarray | None = None, *more: str | Path) -> Argv:
+    given = clips_file(folder, some_clips() if clips is None else clips)
+    return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", given, *more]
 
 
 def altered(folder: Path, change: Callable[[onnx.ModelProto], object]) -> Argv:
     """Quantise a student whose network was altered."""
-    argv = quantised(folder, np.random.default_rng(0).standard_normal((8, 3, 32, 13, 1)))
-    path = folder / "bundle" / "student.onnx"
+    argv, path = quantised(folder), folder / "bundle" / "student.onnx"
     model = onnx.load(path)
     change(model)
     onnx.save(model, path)
@@ -63,60 +35,177 @@ def altered(folder: Path, change: Callable[[onnx.ModelProto], object]) -> Argv:
     return argv
 
 
-@on_workstation
+@row()
+def a_calibration_set_of_no_clips(folder: Path) -> Argv:
+    """contains no clips; write it with"""
+    return quantised(folder, some_clips(0))
+
+
+@row()
+def calibration_clips_that_are_not_numbers(folder: Path) -> Argv:
+    """clips.npz: clip 5 contains NaN or infinite values; leave it out"""
+    clips = some_clips()
+    clips[5, 0, 3, 2] = np.nan
+    return quantised(folder, clips)
+
+
+@row()
+def a_test_set_with_infinite_values(folder: Path) -> Argv:
+    """test.npz: clip 2 contains NaN or infinite values"""
+    clips = some_clips()
+    clips[2, 1] = np.inf
+    return quantised(folder, None, "--test", clips_file(folder, clips, "test.npz"))
+
+
+@row()
+def calibration_clips_of_other_joints(folder: Path) -> Argv:
+    """clips (8, 3, 32, 17, 1) do not fit the student's input (N, 3, 32, 13, 1)"""
+    return quantised(folder, some_clips(8, joints=17))
+
+
+@row()
+def calibration_clips_of_another_length(folder: Path) -> Argv:
+    """clips (4, 3, 16, 13, 1) do not fit the student's input (N, 3, 32, 13, 1)"""
+    return quantised(folder, some_clips(4, frames=16))
+
+
+@row()
+def verification_clips_of_another_length(folder: Path) -> Argv:
+    """clips (4, 3, 16, 13, 1) do not fit the student's input"""
+    given = clips_file(folder, some_clips(4, frames=16))
+    return ["calibrate", "verify", "--bundle", good_bundle(folder), "--clips", given]
+
+
+@row()
+def calibration_clips_that_are_not_there(folder: Path) -> Argv:
+    """nowhere.npz"""
+    return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", folder / "nowhere.npz"]
+
+
+@row()
+def calibration_clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
+    """labels range from 0 to 4, the bundle has 4 classes"""
+    argv = quantised(folder)
+    np.savez(folder / "clips.npz", clips=some_clips(5), labels=np.arange(5))
+    return argv
+
+
+@row()
+def calibration_labels_that_are_texts(folder: Path) -> Argv:
+    """clips are float32, labels <U5, ids int64; clips must be numbers"""
+    argv = quantised(folder)
+    np.savez(folder / "clips.npz", clips=some_clips(1), labels=["squat"])
+    return argv
+
+
+@row()
+def more_float_layers_than_there_are(folder: Path) -> Argv:
+    """float_layers 9 is not between 0 and 4"""
+    return quantised(folder, None, "--float_layers", "9")
+
+
+@row()
+def a_negative_number_of_samples(folder: Path) -> Argv:
+    """samples -3 and seed 0 are out of range; samples start at 1"""
+    return quantised(folder, None, "--samples", "-3")
+
+
+@row()
+def a_negative_seed(folder: Path) -> Argv:
+    """samples 256 and seed -1 are out of range; samples start at 1, seeds at 0"""
+    return quantised(folder, None, "--seed", "-1")
+
+
+@row()
+def a_disk_that_is_full(folder: Path) -> Argv:
+    """temporary files cannot be written: File too large; free some space there, or set TMPDIR"""
+    argv = quantised(folder, None, "--float_layers", "0")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4500, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    return argv
+
+
+@row()
+def a_bundle_to_quantise_with_one_byte_more(folder: Path) -> Argv:
+    """student.onnx: the file is not the one bundle.yaml lists"""
+    argv = quantised(folder)
+    with (folder / "bundle" / "student.onnx").open("ab") as stream:
+        stream.write(b"\0")
+    return argv
+
+
+@row()
+def a_budget_with_a_misspelt_key(folder: Path) -> Argv:
+    """bundle.yaml: key 'budget.max_top1_drop' is missing"""
+    argv, path = quantised(folder), folder / "bundle" / "bundle.yaml"
+    path.write_text(path.read_text().replace("max_top1_drop", "max_top5_drop"))
+    return argv
+
+
+@row()
+def a_truncated_network_to_quantise(folder: Path) -> Argv:
+    """student.onnx: ONNX Runtime cannot load it"""
+    argv, path = quantised(folder), folder / "bundle" / "student.onnx"
+    path.write_bytes(path.read_bytes()[:3000])
+    relist(folder / "bundle")
+    return argv
+
+
+@row()
 def a_network_of_another_operator_set(folder: Path) -> Argv:
     """student.onnx: is not valid ONNX"""
     return altered(folder, lambda model: setattr(model.opset_import[0], "domain", "another"))
 
 
-@on_workstation
+@row()
 def a_network_without_outputs(folder: Path) -> Argv:
     """student.onnx: ONNX Runtime cannot run it"""
     return altered(folder, lambda model: model.graph.output.pop())
 
 
-@on_workstation
+@row()
 def a_network_to_quantise_that_answers_nan(folder: Path) -> Argv:
     """returns NaN or infinite values; export it again"""
     nan = onnx.numpy_helper.from_array(np.full(4, np.nan, np.float32), "b4")
     return altered(folder, lambda model: next(t for t in model.graph.initializer if t.name == "b4").CopyFrom(nan))
 
 
-@on_workstation
-def an_engine_to_build_without_tensorrt(folder: Path) -> Argv:
-    """needs the package tensorrt"""
-    return ["calibrate", "engine", "--onnx", good_bundle(folder) / "student.onnx"]
+def posed(folder: Path, *more: str | Path) -> Argv:
+    network = networks.student(folder / "pose.onnx")
+    return ["calibrate", "pose", "--network", network, "--frames", folder, *more]
 
 
-@on_workstation
-def calibration_clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
-    """labels range from 0 to 4, the bundle has 4 classes"""
-    clips = np.random.default_rng(0).standard_normal((5, 3, 32, 13, 1)).astype(np.float32)
-    np.savez(folder / "clips.npz", clips=clips, labels=np.arange(5))
-    return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", folder / "clips.npz"]
+@row()
+def a_negative_number_of_images(folder: Path) -> Argv:
+    """the number of images must be at least 1"""
+    return posed(folder, "--samples", "-1")
 
 
-@on_workstation
-def calibration_labels_that_are_texts(folder: Path) -> Argv:
-    """clips are float32, labels <U5, ids int64; clips must be numbers"""
-    np.savez(folder / "clips.npz", clips=np.zeros((1, 3, 32, 13, 1), np.float32), labels=["squat"])
-    return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", folder / "clips.npz"]
+@row()
+def agreement_above_100_percent(folder: Path) -> Argv:
+    """invalid budget: 0.5 points, 101.0 %"""
+    return posed(folder, "--min_people_agreement", "101")
 
 
-@on_workstation
+@row()
+def int8_output_over_its_fp32_source(folder: Path) -> Argv:
+    """pose.onnx: INT8 would overwrite the FP32 network; give another --out"""
+    return posed(folder, "--out", folder / "sub" / ".." / "pose.onnx")
+
+
+@row()
 def a_limit_for_top1_without_labelled_clips(folder: Path) -> Argv:
     """max_top1_drop is given, but top-1 is judged on test clips only; give --clips test.npz without --held_out"""
     return ["calibrate", "verify", "--bundle", good_bundle(folder), "--max_top1_drop", "2"]
 
 
-@on_workstation
+@row()
 def a_limit_for_top1_on_clips_of_the_training(folder: Path) -> Argv:
     """max_top1_drop is given, but top-1 is judged on test clips only; give --clips test.npz without --held_out"""
     given = ("--clips", folder / "calibration.npz", "--held_out", "--max_top1_drop", "2")
     return ["calibrate", "verify", "--bundle", good_bundle(folder), *given]
 
 
-@on_workstation
+@row()
 def a_report_of_what_was_not_measured(folder: Path) -> Argv:
     """v.json: contains no results on labelled clips; write it with `python -m calibrate verify"""
     (folder / "v.json").write_text('{"networks": [{"network": "student.onnx"}]}')
@@ -124,7 +213,7 @@ def a_report_of_what_was_not_measured(folder: Path) -> Argv:
     return ["calibrate", "report", *given, "--page", folder / "page.md"]
 
 
-@on_workstation
+@row()
 def a_report_that_was_cut(folder: Path) -> Argv:
     """v.json: it or the bundle's calibration.json lacks a value of the section: KeyError 'budget'"""
     bundle = good_bundle(folder)

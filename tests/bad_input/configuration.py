@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bad_input.table import Argv, on_board, run
+from bad_input.table import Argv, row, run
 
 
 def configured(folder: Path, text: str) -> Argv:
@@ -11,117 +11,117 @@ def configured(folder: Path, text: str) -> Argv:
     return run(folder, more=["--config", path])
 
 
-@on_board()
+@row()
 def a_configuration_with_a_misspelt_key(folder: Path) -> Argv:
     """trakcer"""
     return configured(folder, "trakcer:\n  birth_hits: 3\n")
 
 
-@on_board()
+@row()
 def a_configuration_with_a_misspelt_key_further_in(folder: Path) -> Argv:
     """recogniser.smoothign"""
     return configured(folder, "recogniser:\n  smoothign: 3\n")
 
 
-@on_board()
+@row()
 def a_configuration_value_of_the_wrong_type(folder: Path) -> Argv:
     """tracker.birth_hits"""
     return configured(folder, "tracker:\n  birth_hits: often\n")
 
 
-@on_board()
+@row()
 def a_configuration_value_out_of_range(folder: Path) -> Argv:
     """min_fill, min_score, hold and lead are in 0..1"""
     return configured(folder, "decisions:\n  min_score: 40\n")
 
 
-@on_board()
+@row()
 def a_configuration_that_is_not_there(folder: Path) -> Argv:
     """nowhere.yaml"""
     return run(folder, more=["--config", folder / "nowhere.yaml"])
 
 
-@on_board()
+@row()
 def a_configuration_that_is_a_picture(folder: Path) -> Argv:
     """the configuration file is not text"""
     (folder / "run.yaml").write_bytes(b"\x89PNG\r\n\xff\xfe")
     return run(folder, more=["--config", folder / "run.yaml"])
 
 
-@on_board()
+@row()
 def a_flag_that_is_misspelt(folder: Path) -> Argv:
     """--sinks.vidoe"""
     return run(folder, more=["--sinks.vidoe", "b.mp4"])
 
 
-@on_board()
+@row()
 def decisions_at_no_rate(folder: Path) -> Argv:
     """decisions.hz is -1.0"""
     return run(folder, more=["--decisions.hz", "-1"])
 
 
-@on_board()
+@row()
 def a_run_of_no_frames(folder: Path) -> Argv:
     """frames is 0; give 1 or more"""
     return run(folder, more=["--frames", "0"])
 
 
-@on_board()
+@row()
 def a_run_of_no_time(folder: Path) -> Argv:
     """limit_s is -2.0; give more than 0 seconds"""
     return run(folder, more=["--limit_s", "-2"])
 
 
-@on_board()
+@row()
 def a_budget_of_failures_below_none(folder: Path) -> Argv:
     """restarts: restarts starts at 0"""
     return run(folder, more=["--restarts.restarts", "-1"])
 
 
-@on_board()
+@row()
 def people_that_are_followed_after_no_frame(folder: Path) -> Argv:
     """tracker: min_similarity is in 0..1, birth_hits starts at 1"""
     return run(folder, more=["--tracker.birth_hits", "0"])
 
 
-@on_board()
+@row()
 def threads_below_none(folder: Path) -> Argv:
     """recogniser: threads starts at 0"""
     return run(folder, more=["--recogniser.threads", "-1"])
 
 
-@on_board()
+@row()
 def a_configuration_key_without_a_value(folder: Path) -> Argv:
     """tracker.birth_hits has no value; give one, or leave the key out"""
     return configured(folder, "tracker:\n  birth_hits:\n")
 
 
-@on_board()
+@row()
 def a_self_test_that_is_neither_on_nor_off(folder: Path) -> Argv:
     """self_test has no value"""
     return configured(folder, "self_test:\n")
 
 
-@on_board()
+@row()
 def a_bundle_of_too_long_a_name(folder: Path) -> Argv:
     """bundle.yaml: cannot be read: File name too long; check its permissions, or copy the bundle again"""
     return run(folder, bundle=folder / ("b" * 300))
 
 
-@on_board()
+@row()
 def a_source_that_is_a_link_to_itself(folder: Path) -> Argv:
     """clip.mp4: no such file or folder"""
     (folder / "clip.mp4").symlink_to(folder / "clip.mp4")
     return run(folder, source=folder / "clip.mp4")
 
 
-@on_board()
+@row()
 def more_threads_than_any_machine_has_cores(folder: Path) -> Argv:
     """threads is 99999999999; give 0 for all cores, or up to 1024"""
     return run(folder, more=["--recogniser.threads", "99999999999"])
 
 
-@on_board()
+@row()
 def a_run_without_end(folder: Path) -> Argv:
     """limit_s is inf; give more than 0 seconds, or leave it out"""
     return run(folder, more=["--limit_s", "1e400"])

@@ -1,16 +1,18 @@
-"""TensorRT engines that are not for this machine, and machines that are not for engines."""
+"""Engines that are not for this machine, machines that are not for engines, and engines that cannot be built."""
 
 import json
+import resource
 from dataclasses import replace
 from pathlib import Path
 
-from bad_input.table import Argv, good_bundle, on_board, poses, run
+import networks
+from bad_input.table import Argv, good_bundle, poses, relist, row, run
 
 from edge.contract.bundle import sha256_of
 from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
 
 
-@on_board()
+@row()
 def an_engine_without_tensorrt(folder: Path) -> Argv:
     """needs the package tensorrt; install it with"""
     bundle = good_bundle(folder)
@@ -30,31 +32,31 @@ def built(folder: Path, **other: str) -> Argv:
     return run(folder, bundle=bundle)
 
 
-@on_board(needs="orin")
+@row(needs="orin")
 def an_engine_built_for_another_gpu(folder: Path) -> Argv:
     """built for gpu Xavier, this machine has Orin (16 SMs); build it again: python -m calibrate engine --onnx"""
     return built(folder, gpu="Xavier", compute_capability="7.2")
 
 
-@on_board(needs="orin")
+@row(needs="orin")
 def an_engine_built_by_another_tensorrt(folder: Path) -> Argv:
     """built for tensorrt 8.6.2, this machine has 10.3.0; build it again"""
     return built(folder, tensorrt="8.6.2")
 
 
-@on_board(needs="orin")
+@row(needs="orin")
 def an_engine_of_which_the_end_is_missing(folder: Path) -> Argv:
     """student.int8.engine: its checksum differs from its manifest; build it again"""
     return built(folder, engine_sha256="0" * 64)
 
 
-@on_board(needs="orin")
+@row(needs="orin")
 def an_engine_of_a_student_that_has_changed(folder: Path) -> Argv:
     """student.int8.onnx has changed since it was built; build it again"""
     return built(folder, onnx_sha256="0" * 64)
 
 
-@on_board(needs="orin")
+@row(needs="orin")
 def an_engine_without_its_record(folder: Path) -> Argv:
     """its manifest student.int8.engine.json is missing; build it again"""
     argv = built(folder)
@@ -62,19 +64,19 @@ def an_engine_without_its_record(folder: Path) -> Argv:
     return argv
 
 
-@on_board(needs="orin_without_pycuda")
+@row(needs="orin_without_pycuda")
 def an_engine_without_pycuda(folder: Path) -> Argv:
     """running a TensorRT engine needs the package pycuda; install it with"""
     return built(folder)
 
 
-@on_board(needs="orin_without_driver")
+@row(needs="orin_without_driver")
 def an_engine_without_a_driver(folder: Path) -> Argv:
     """no NVIDIA driver on this machine; engines need an NVIDIA GPU"""
     return built(folder)
 
 
-@on_board(needs="orin")
+@row(needs="orin")
 def an_engine_whose_record_was_cut(folder: Path) -> Argv:
     """student.int8.engine.json is not a valid manifest: not readable as JSON:"""
     argv = built(folder)
@@ -83,7 +85,7 @@ def an_engine_whose_record_was_cut(folder: Path) -> Argv:
     return argv
 
 
-@on_board(needs="orin")
+@row(needs="orin")
 def an_engine_whose_record_names_no_network(folder: Path) -> Argv:
     """student.int8.engine.json is not a valid manifest: onnx must be the name of a file; build it again"""
     argv = built(folder)
@@ -92,7 +94,7 @@ def an_engine_whose_record_names_no_network(folder: Path) -> Argv:
     return argv
 
 
-@on_board(needs="orin")
+@row(needs="orin")
 def an_engine_whose_record_has_a_core_that_is_no_number(folder: Path) -> Argv:
     """student.int8.engine.json is not a valid manifest: options.dla_core must be a whole number; build it again"""
     argv = built(folder)
@@ -102,7 +104,7 @@ def an_engine_whose_record_has_a_core_that_is_no_number(folder: Path) -> Argv:
     return argv
 
 
-@on_board(needs="orin")
+@row(needs="orin")
 def an_engine_whose_comparison_is_a_number(folder: Path) -> Argv:
     """student.int8.engine.json is not a valid manifest: comparison must be a mapping, not 3; build it again"""
     argv = built(folder)
@@ -111,7 +113,66 @@ def an_engine_whose_comparison_is_a_number(folder: Path) -> Argv:
     return argv
 
 
-@on_board(needs="onnxruntime_for_another_numpy")
+@row(needs="onnxruntime_for_another_numpy")
 def a_runtime_that_does_not_load(folder: Path) -> Argv:
     """onnxruntime, which is installed but does not load: numpy.core.multiarray failed to import; install it again"""
     return run(folder, source=f"replay://{poses(folder, 9)}")
+
+
+@row()
+def an_engine_to_build_without_tensorrt(folder: Path) -> Argv:
+    """building an engine needs the package tensorrt; install it with: apt install"""
+    return ["calibrate", "engine", "--onnx", good_bundle(folder) / "student.onnx"]
+
+
+@row()
+def the_best_engine_without_tensorrt(folder: Path) -> Argv:
+    """building an engine needs the package tensorrt; install it with: apt install"""
+    return ["calibrate", "engine", "--bundle", good_bundle(folder)]
+
+
+@row(needs="orin_without_gpu")
+def an_engine_to_build_without_a_gpu(folder: Path) -> Argv:
+    """finds no NVIDIA driver or GPU on this machine; build the engine on the device"""
+    return ["calibrate", "engine", "--bundle", good_bundle(folder)]
+
+
+@row(needs="orin_that_refuses_padding")
+def a_network_that_tensorrt_rejects(folder: Path) -> Argv:
+    """TensorRT 10.3.0 refuses stem (Conv): unsupported padding"""
+    return ["calibrate", "engine", "--onnx", networks.student(folder / "student.onnx")]
+
+
+@row(needs="orin")
+def a_disk_that_is_full_when_engines_are_built(folder: Path) -> Argv:
+    """cannot be written: File too large"""
+    # More profiles make a larger engine: the limit holds for the file that the test keeps messages in, too.
+    argv: Argv = ["calibrate", "engine", "--bundle", good_bundle(folder), "--max_batch", "4096"]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    return argv
+
+
+@row(needs="orin")
+def a_dla_core_that_the_board_lacks(folder: Path) -> Argv:
+    """there is no DLA core 0: this board has none; leave dla_core out"""
+    return ["calibrate", "engine", "--onnx", networks.student(folder / "student.onnx"), "--dla_core", "0"]
+
+
+@row(needs="orin")
+def an_int8_engine_of_a_bundle_without_int8(folder: Path) -> Argv:
+    """the bundle contains no student.int8.onnx"""
+    bundle = good_bundle(folder)
+    (bundle / "student.int8.onnx").unlink()
+    return ["calibrate", "engine", "--bundle", relist(bundle), "--precision", "int8"]
+
+
+@row(needs="orin")
+def an_int8_engine_of_a_network_without_qdq(folder: Path) -> Argv:
+    """contains no Q/DQ pairs, so no int8 engine can be built from it"""
+    return ["calibrate", "engine", "--onnx", networks.student(folder / "student.onnx"), "--precision", "int8"]
+
+
+@row()
+def neither_a_bundle_nor_a_network(folder: Path) -> Argv:
+    """give a bundle or a network; --bundle"""
+    return ["calibrate", "engine"]

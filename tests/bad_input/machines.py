@@ -4,8 +4,6 @@ import sys
 
 import pytest
 
-import edge.sinks.window
-
 
 @pytest.fixture
 def laptop(monkeypatch):
@@ -41,6 +39,16 @@ def orin_without_driver(orin, monkeypatch, tmp_path_factory):
 
 
 @pytest.fixture
+def orin_without_gpu(laptop, board):
+    board(no_driver=True)
+
+
+@pytest.fixture
+def orin_that_refuses_padding(laptop, board):
+    board(refuses="unsupported padding")
+
+
+@pytest.fixture
 def onnxruntime_for_another_numpy(laptop, monkeypatch, tmp_path_factory):
     """As a package that was built against numpy 1 answers to numpy 2."""
     package = tmp_path_factory.mktemp("site") / "onnxruntime"
@@ -56,7 +64,7 @@ def opencv_without_windows(laptop, monkeypatch):
     """A screen, and the OpenCV of servers, as it answers when a window is tried."""
     monkeypatch.setenv("DISPLAY", ":0")
     said = "error: (-2:Unspecified error) The function is not implemented. Rebuild the library with Windows, GTK+ 2.x"
-    monkeypatch.setattr(edge.sinks.window, "PROBE", f"raise SystemExit({said!r})")
+    monkeypatch.setattr("edge.sinks.window.PROBE", f"raise SystemExit({said!r})")
 
 
 @pytest.fixture

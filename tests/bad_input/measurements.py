@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from bad_input.table import Argv, good_bundle, on_board, poses, video
+from bad_input.table import Argv, good_bundle, poses, row, video
 
 from edge.bench.latency_report import FORMAT
 
@@ -16,19 +16,19 @@ def accuracy(folder: Path, *more: str, **arrays: object) -> Argv:
     return ["edge", "bench", "accuracy", "--bundle", bundle, "--clips", folder / "test.npz", *more]
 
 
-@on_board()
+@row()
 def clips_without_labels(folder: Path) -> Argv:
     """labels are int64 (0,), which do not fit 2 clips"""
     return accuracy(folder, clips=np.zeros((2, 3, 32, 13, 1)))
 
 
-@on_board()
+@row()
 def clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
     """labels range from 0 to 4 for 4 classes"""
     return accuracy(folder, clips=np.zeros((2, 3, 32, 13, 1)), labels=[0, 4])
 
 
-@on_board()
+@row()
 def clips_that_are_damaged(folder: Path) -> Argv:
     """test.npz: not a readable .npz file: it is another format, or truncated; give clips and labels"""
     argv = accuracy(folder, labels=[0])
@@ -36,26 +36,26 @@ def clips_that_are_damaged(folder: Path) -> Argv:
     return argv
 
 
-@on_board()
+@row()
 def a_floor_above_everything(folder: Path) -> Argv:
     """min_top1 is 101.0; give percent, 0 to 100"""
     return accuracy(folder, "--min_top1", "101", clips=np.zeros((2, 3, 32, 13, 1)), labels=[0, 1])
 
 
-@on_board()
+@row()
 def a_measurement_that_is_all_warm_up(folder: Path) -> Argv:
     """give at least one run and query, and twice as many frames as warm_up_frames"""
     return ["edge", "bench", "latency", "--frames", "30", "--warm_up_frames", "30", "--out", folder / "out"]
 
 
-@on_board()
+@row()
 def a_measurement_of_a_source_that_is_too_short(folder: Path) -> Argv:
     """it ends after 2 frames; give a longer one"""
     given = ("--bundle", good_bundle(folder), "--source", f"replay://{poses(folder, 2)}")
     return ["edge", "bench", "latency", *given, "--out", folder / "out"]
 
 
-@on_board()
+@row()
 def a_comparison_with_what_is_no_report(folder: Path) -> Argv:
     """before.json: this is not a latency report, or one of another release"""
     for name in ("before.json", "after.json"):
@@ -63,7 +63,7 @@ def a_comparison_with_what_is_no_report(folder: Path) -> Argv:
     return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "after.json"]
 
 
-@on_board()
+@row()
 def a_comparison_with_a_report_that_was_cut(folder: Path) -> Argv:
     """a figure to compare is missing or damaged: KeyError 'bundle'; measure again"""
     for name in ("before.json", "after.json"):
@@ -71,7 +71,7 @@ def a_comparison_with_a_report_that_was_cut(folder: Path) -> Argv:
     return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "after.json"]
 
 
-@on_board()
+@row()
 def a_comparison_with_a_figure_of_hundreds_of_digits(folder: Path) -> Argv:
     """a figure to compare is missing or damaged: OverflowError"""
     for name in ("before.json", "after.json"):
@@ -84,26 +84,26 @@ def a_comparison_with_a_figure_of_hundreds_of_digits(folder: Path) -> Argv:
     return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "after.json"]
 
 
-@on_board()
+@row()
 def a_threshold_from_clips_of_other_joints(folder: Path) -> Argv:
     """clips are float64 (2, 3, 32, 17, 1), which do not fit (N, 3, 32, 13, 1)"""
     np.savez(folder / "test.npz", clips=np.zeros((2, 3, 32, 17, 1)), labels=[0, 1])
     return ["edge", "threshold", "--bundle", good_bundle(folder), "--clips", folder / "test.npz"]
 
 
-@on_board()
+@row()
 def a_soak_of_a_video_that_is_not_there(folder: Path) -> Argv:
     """nowhere.mp4: no frame received; give a readable video"""
     return ["edge", "soak", "--source", folder / "nowhere.mp4"]
 
 
-@on_board()
+@row()
 def a_soak_that_is_all_warm_up(folder: Path) -> Argv:
     """minutes is 1, warm_up_minutes is 2; give a longer run, or a shorter warm-up, above 0"""
     return ["edge", "soak", "--minutes", "1", "--warm_up_minutes", "2"]
 
 
-@on_board()
+@row()
 def a_soak_whose_report_is_a_folder(folder: Path) -> Argv:
     """cannot be written: it is a folder"""
     absent = ["--pose.name", "trt_pose", "--pose.network", "absent.onnx"]
@@ -115,25 +115,25 @@ def judged(folder: Path, **arrays: object) -> Argv:
     return ["edge", "threshold", "--bundle", good_bundle(folder), "--clips", folder / "test.npz"]
 
 
-@on_board()
+@row()
 def a_threshold_of_labels_that_are_no_whole_numbers(folder: Path) -> Argv:
     """labels are float64 (2,), which do not fit 2 clips: give whole numbers (N,)"""
     return judged(folder, clips=np.zeros((2, 3, 32, 13, 1)), labels=[0.0, 1.5])
 
 
-@on_board()
+@row()
 def a_threshold_of_clips_that_are_not_numbers(folder: Path) -> Argv:
     """clips contain NaN, infinite or too large values"""
     return judged(folder, clips=np.full((2, 3, 32, 13, 1), np.nan), labels=[0, 1])
 
 
-@on_board()
+@row()
 def a_threshold_of_clips_too_large_for_the_network(folder: Path) -> Argv:
     """clips contain NaN, infinite or too large values"""
     return judged(folder, clips=np.full((2, 3, 32, 13, 1), 1e300), labels=[0, 1])
 
 
-@on_board()
+@row()
 def a_threshold_of_one_array(folder: Path) -> Argv:
     """test.npz: not a readable .npz file: it is another format"""
     argv = judged(folder, clips=[0])
@@ -142,13 +142,13 @@ def a_threshold_of_one_array(folder: Path) -> Argv:
     return argv
 
 
-@on_board()
+@row()
 def clips_that_would_run_a_program(folder: Path) -> Argv:
     """test.npz: not a readable .npz file: Object arrays cannot be loaded"""
     return judged(folder, clips=np.array([None, {}], dtype=object), labels=[0, 1])
 
 
-@on_board()
+@row()
 def an_archive_of_texts(folder: Path) -> Argv:
     """test.npz: 'clips' is not an array"""
     argv = judged(folder, clips=[0])

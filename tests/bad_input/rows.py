@@ -17,7 +17,7 @@ from bad_input import (  # noqa: F401 each adds its rows to the table
     sources,
     training,
 )
-from bad_input.table import BOARD, NEEDS, WORKSTATION
+from bad_input.table import NEEDS, TABLE
 
 import calibrate.__main__
 import edge.__main__
@@ -25,7 +25,6 @@ import train.__main__
 from edge.bench.commands import BENCH_COMMANDS
 from edge.cli.command_line import run_command_line
 
-TABLE = {**BOARD, **WORKSTATION}
 ROOMS = {
     "edge": edge.__main__.COMMANDS,
     "edge bench": BENCH_COMMANDS,

@@ -14,29 +14,22 @@ from edge.contract.bundle import read_bundle, write_manifest
 
 Argv = list[str | Path]
 Row = Callable[[Path], Argv]
-BOARD: dict[str, Row] = {}
-WORKSTATION: dict[str, Row] = {}
+TABLE: dict[str, Row] = {}
 HEADER = RecordingHeader("trt_pose-18", 30.0, (64, 48)).line()
 NEEDS: dict[str, str] = {}
 """The fixture without which a row cannot run."""
 
 
-def on_board(*, needs: str = "") -> Callable[[Row], Row]:
-    """A row of ``python -m edge``, which is what a board has."""
+def row(*, needs: str = "") -> Callable[[Row], Row]:
+    """Add a row to the table. needs: the machine that it is run on, a fixture of machines.py; by default a laptop."""
 
-    def add(row: Row) -> Row:
-        BOARD[row.__name__] = row
+    def add(function: Row) -> Row:
+        TABLE[function.__name__] = function
         if needs:
-            NEEDS[row.__name__] = needs
-        return row
+            NEEDS[function.__name__] = needs
+        return function
 
     return add
-
-
-def on_workstation(row: Row) -> Row:
-    """A row of ``python -m train`` or ``calibrate``."""
-    WORKSTATION[row.__name__] = row
-    return row
 
 
 def video(folder: Path, frames: int = 30, codec: str = "mp4v", name: str = "clip.mp4") -> Path:
