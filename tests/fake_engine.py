@@ -105,7 +105,7 @@ def add_runtime(
         def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
             assert stream_handle in gpu.streams
             if generation < 10 and not self._is_free(profile_index):
-                return False
+                raise RuntimeError("Error in set optimization profile async.")
             self._take(profile_index)
             return True
 

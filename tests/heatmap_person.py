@@ -36,8 +36,9 @@ def _save(path: Path, outputs: dict[str, Float32]) -> None:
     """Save a network whose outputs are constants: the image is read and multiplied by 0."""
     nodes = [
         helper.make_node("Cast", ["image"], ["numbers"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["numbers"], ["mean"], keepdims=0),
-        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        # In this order: a sum of all pixels exceeds half precision.
+        helper.make_node("Mul", ["numbers", "zero"], ["zeros"]),
+        helper.make_node("ReduceMean", ["zeros"], ["nothing"], keepdims=0),
         *(helper.make_node("Add", [f"{name} drawn", "nothing"], [name]) for name in outputs),
     ]
     constants = {"zero": np.zeros((), np.float32), **{f"{name} drawn": array for name, array in outputs.items()}}

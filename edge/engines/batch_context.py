@@ -12,6 +12,7 @@ from edge.engines.engine import TensorSpec
 from edge.engines.tensorrt_log import ErrorLog
 
 _REBUILD = "build it again on this machine"
+_FREE_MEMORY = "free memory, or build it with a smaller --max_batch"
 
 
 class BatchContext:
@@ -39,11 +40,13 @@ class BatchContext:
         self._path, self._stream, self._errors = path, stream, errors
         self._graph: CudaGraph | None = None
         self._context = engine.create_execution_context()
-        # The first context starts with the first profile.
-        if self._context is None or (
-            profile and not self._context.set_optimization_profile_async(profile, self._stream)
-        ):
-            raise self._refused("prepare the engine", hint="free memory, or build it with a smaller --max_batch")
+        if self._context is None:
+            raise self._refused("prepare the engine", hint=_FREE_MEMORY)
+        if profile:  # the first context starts with the first profile
+            try:
+                self._context.set_optimization_profile_async(profile, self._stream)
+            except RuntimeError as error:  # instead of returning False
+                raise self._refused("prepare the engine", hint=_FREE_MEMORY) from error
         for spec in inputs:
             shape = tuple(batch if length is None else length for length in spec.shape)
             if None in spec.shape and not self._context.set_input_shape(spec.name, shape):

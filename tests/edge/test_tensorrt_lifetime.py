@@ -40,6 +40,18 @@ def test_memory_is_freed_if_opening_fails(built, monkeypatch: pytest.MonkeyPatch
     assert trt.gpu.taken and all(memory.freed for memory in trt.gpu.taken)
 
 
+def test_a_profile_that_tensorrt_does_not_take_is_one_clear_error(built, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bindings of every version raise this error where the C++ function returns false."""
+    path, trt = built()
+
+    def fails(self, profile_index: int, stream_handle: int) -> bool:
+        raise RuntimeError("Error in set optimization profile async.")
+
+    monkeypatch.setattr(trt.IExecutionContext, "set_optimization_profile_async", fails)
+    with pytest.raises(EngineError, match="TensorRT cannot prepare the engine: no reason given; free memory, or"):
+        TensorRtEngine(path)
+
+
 def test_an_engine_that_cannot_run_waits_for_its_uploads_before_it_frees_memory(
     built, monkeypatch: pytest.MonkeyPatch
 ) -> None:

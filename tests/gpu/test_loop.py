@@ -40,7 +40,7 @@ def test_people_and_labels_are_those_of_onnx_runtime(tmp_path: Path, precision: 
     bundle = tiny_bundle.make(tmp_path / "bundle")
     built = shutil.copytree(bundle, tmp_path / "built")
     person_network(tmp_path / "pose.onnx", STANDING)
-    engine(EngineConfig(bundle=built, precision=precision))
+    engine(EngineConfig(bundle=built, precision=precision, max_batch=1))
     engine(EngineConfig(onnx=tmp_path / "pose.onnx", precision=precision))
     wanted, plain = loop(bundle, tmp_path / "pose.onnx", tmp_path / "onnx")
     found, report = loop(built, tmp_path / "pose.engine", tmp_path / "engines")
