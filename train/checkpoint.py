@@ -16,6 +16,7 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.fields import read_fields
 from edge.contract.layouts import layout
 from train.data.pairs import pair_config
+from train.data.registry import DataConfig
 from train.networks.registry import build
 from train.torch_file import LOAD_ERRORS, checked, refuse_other_version, write_torch
 
@@ -88,14 +89,15 @@ def build_network(about: dict[str, Any]) -> nn.Module:
     return build(about["network"], classes=classes, layout=joints, bodies=about["bodies"], width=about["width"])
 
 
-def _first_difference(theirs: dict[str, Any], ours: dict[str, Any], within: str = "") -> str | None:
-    """The first key of ``ours`` with another value in ``theirs``, dotted if nested."""
-    for key, value in ours.items():
-        there = theirs.get(key)
-        if there != value:
-            if isinstance(value, dict) and isinstance(there, dict):
-                return _first_difference(there, value, f"{within}{key}.") or f"{within}{key}"
-            return f"{within}{key}"
+def _first_difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str | None:
+    """The first key with another value, dotted if nested; a missing key has the value None."""
+    for key in ours | theirs:
+        here, there = ours.get(key), theirs.get(key)
+        if isinstance(here, dict) and isinstance(there, dict):
+            if within := _first_difference(there, here):
+                return f"{key}.{within}"
+        elif here != there:
+            return key
     return None
 
 
@@ -117,7 +119,7 @@ def load_trained(folder: Path) -> Checkpoint:
             raise TypeError(f"{wrong[0]} is {about[wrong[0]]!r}")
         settings = checkpoint.about["optimiser"]
         epochs, patience = settings["epochs"], settings["patience"]
-        pair_config(checkpoint.about["pairs"])
+        DataConfig(clips_per_class=about["clips_per_class"], scenes=about["scenes"], pairs=pair_config(about["pairs"]))
     trained = len(checkpoint.history)
     if trained < epochs and not should_stop_early(checkpoint.history, patience):
         print_warning(f"{folder}: only {trained} of {epochs} epochs are trained; repeat its command to train the rest")

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edge.contract.errors import DataError
+from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import atomic_write
 
 LOAD_ERRORS = (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError,
@@ -53,7 +53,7 @@ def refuse_other_version(path: Path) -> Iterator[None]:
     """Turn errors raised while the content of an intact file is used into a DataError about its version."""
     try:
         yield
-    except (RuntimeError, LookupError, TypeError, ValueError) as error:
+    except (RuntimeError, LookupError, TypeError, ValueError, ConfigError) as error:
         what = f"it lacks {error}" if isinstance(error, KeyError) else textwrap.shorten(str(error), 160)
         raise DataError(
             f"written by another version of skd-edge, and does not fit this one: {what}",

@@ -64,6 +64,13 @@ def test_other_distillation_in_the_folder_of_a_student_is_refused(
         train_student(replace(student_config(student, teacher), **change))  # type: ignore[arg-type]
 
 
+def test_the_folder_of_a_student_is_refused_as_that_of_its_baseline(student: Path, teacher: Path) -> None:
+    of = student_config(student, teacher)
+    baseline = replace(teacher_config(student), see="lq", network=of.network, optimiser=of.optimiser)
+    with pytest.raises(ConfigError, match="a run with another method;"):
+        train_teacher(baseline)
+
+
 def test_the_folder_of_a_run_that_started_from_other_weights_is_refused(tmp_path: Path, teacher: Path) -> None:
     torch.save(load_checkpoint(teacher).network, tmp_path / "release.pt")
     with pytest.raises(ConfigError, match="a run with another weights;"):

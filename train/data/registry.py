@@ -66,7 +66,7 @@ class DataConfig:
     """Processes that parse datasets of many files; 0 for one per core, at most 8."""
 
     def __post_init__(self) -> None:
-        require_in(self, clips_per_class="[0, inf)", scenes="[0, inf)", workers="[0, inf)")
+        require_in(self, clips_per_class="[0, 100000]", scenes="[0, 100000]", workers="[0, inf)")
 
 
 def read_dataset(config: DataConfig) -> SkeletonSet:
