@@ -43,8 +43,6 @@ def ablation(config: AblationConfig) -> None:
             running: dict[Future[list[Result]], int | None] = {
                 pool.submit(_train_teacher, _teacher(config, seed), config): seed for seed in config.seeds
             }
-            # A pool does not notice the death of the worker that it started last, until something else happens.
-            pool.submit(int)
             while running:
                 done = next(as_completed(running))
                 seed = running.pop(done)

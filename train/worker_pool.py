@@ -24,9 +24,13 @@ class WorkerPool(ProcessPoolExecutor):
         """See ProcessPoolExecutor, which starts processes here. They inherit the signal mask."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return super().submit(*args, **options)
+            submitted = super().submit(*args, **options)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        # The manager thread was woken before the process was started, and would not notice its death.
+        with self._shutdown_lock:
+            self._executor_manager_thread_wakeup.wakeup()
+        return submitted
 
 
 def _start_worker(set_up: Callable[..., None] | None, *args: Any) -> None:

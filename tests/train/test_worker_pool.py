@@ -1,12 +1,17 @@
 """Worker processes end with their parent, and Ctrl-C is their parent's business."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
+
+from train.worker_pool import WorkerPool
 
 PARENT = """
 import signal, time
@@ -33,3 +38,11 @@ def test_workers_end_with_their_parent_and_ignore_ctrl_c(stop: signal.Signals, p
         (os.killpg if stop == signal.SIGINT else os.kill)(parent.pid, stop)
         said = parent.communicate(timeout=60)  # until no process is left that could write
     assert said[0] == printed and "Traceback" not in said[1]
+
+
+def test_the_death_of_the_worker_that_was_started_last_is_noticed_at_once() -> None:
+    with WorkerPool(2) as pool:
+        busy = [pool.submit(time.sleep, 60) for _ in range(2)]
+        max(multiprocessing.active_children(), key=lambda worker: worker.pid or 0).kill()
+        with pytest.raises(BrokenProcessPool):
+            busy[0].result(timeout=20)
