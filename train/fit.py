@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
+from edge.cli.interruption import interruptible
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import wrap_write_errors
 from edge.contract.types import Float32
@@ -177,7 +179,11 @@ def _collate(samples: Sequence[tuple[Float32, Float32, np.int64]]) -> list[torch
 
 def _batches(run: Run, loader: DataLoader[Any], fabric: Fabric) -> Iterator[Batch]:
     smoothing, classes = run.optimiser.label_smoothing, len(run.about["classes"])
-    for low, high, labels in loader:
+    with interruptible(lambda: None) as noted:  # PyTorch would swallow a KeyboardInterrupt while it forks workers
+        clips = iter(loader)
+    if noted.signum:
+        signal.raise_signal(noted.signum)
+    for low, high, labels in clips:
         targets = F.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
         yield Batch(*(x.to(fabric.device, run.hardware.dtype) for x in (low, high, targets)))
 

@@ -88,6 +88,24 @@ def test_accumulating_two_batches_takes_one_step(tmp_path: Path, teacher: Path) 
     assert steps == {36 // 6}
 
 
+INTERRUPTED = """
+import os, signal
+from train.__main__ import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+press = lambda: os.kill(os.getpid(), signal.SIGINT)
+os.register_at_fork(before=press, after_in_child=press)
+main()
+"""
+
+
+def test_ctrl_c_while_workers_are_forked_ends_a_training_in_one_line(tmp_path: Path) -> None:
+    words = command("teacher", tmp_path / "run", "--network", "dense_gcn", "--hardware.workers", "1")
+    words[1:3] = ["-c", INTERRUPTED]
+    stopped = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert stopped.returncode == 130 and stopped.stderr.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in stopped.stderr and not (tmp_path / "run" / FILE).exists()
+
+
 def test_a_training_killed_in_the_middle_of_an_epoch_resumes_to_the_same_weights(tmp_path: Path, teacher: Path) -> None:
     flags = ["--teacher", str(teacher), "--network", "dense_gcn", "--optimiser.epochs", "6", "--optimiser.batch", "4"]
     flags += ["--optimiser.average", "0.9", "--hardware.workers", "1"]
