@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +31,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BOUNDARY = "picture"
 VIEWER_TIMEOUT_S = 10.0
 """Socket timeout: a browser that reads nothing for this long is disconnected."""
+REQUEST_TIMEOUT_S = 10.0
+"""Until the whole request has arrived. Otherwise one that drips in would hold its connection for good."""
 
 MAX_CONNECTIONS = 32
 """More are refused: each takes a thread and, before it needs a token, up to six megabytes of headers."""
@@ -108,6 +110,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, page: Page, address: PageAddress, log: Callable[[str], None]) -> None:
         self.page, self.token, self._log, self._problem = page, address.token, log, ""
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        # Connection whose request has not arrived -> when it began.
+        self.pending: dict[socket.socket, float] = {}
         # Cookies ignore the port: with a fixed name, the pages of two cameras on a board would overwrite each other's.
         self.cookie = f"token-{hashlib.sha256((address.token or '').encode()).hexdigest()[:8]}"
         self.html = files("edge.sinks").joinpath("page.html").read_bytes()
@@ -134,10 +138,19 @@ class _Server(ThreadingHTTPServer):
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        self.pending[request] = time.monotonic()
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.pending.pop(request, None)
             self._free.release()
+
+    def service_actions(self) -> None:
+        """Called at least twice a second."""
+        for request, since_s in list(self.pending.items()):
+            if time.monotonic() - since_s > REQUEST_TIMEOUT_S:
+                with suppress(OSError):  # closed just now
+                    request.shutdown(socket.SHUT_RD)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log one line instead of a traceback, and nothing if the browser has disconnected."""
@@ -160,6 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "skd-edge", ""
 
     def do_GET(self) -> None:
+        self.server.pending.pop(self.connection, None)
         path, _, query = self.path.partition("?")
         token, viewer = (parse_qs(query).get(name, [""])[0] for name in ("token", "viewer"))
         if (refusal := self._refusal(token)) is not None:

@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -211,14 +212,40 @@ def test_connections_beyond_the_limit_are_refused_and_served_again_later(monkeyp
             assert refused.recv(1) == b""
         for browser in waiting:
             browser.close()
-        end = time.monotonic() + 10
-        while True:
-            try:
-                assert get(url + "state")[0] == 200
-                break
-            except OSError:
-                assert time.monotonic() < end
-                time.sleep(0.02)
+        served_again(url)
+
+
+def test_requests_that_drip_in_do_not_keep_others_out(monkeypatch):
+    """Each byte restarts the socket's timeout."""
+    monkeypatch.setattr("edge.sinks.page_server.MAX_CONNECTIONS", 3)
+    monkeypatch.setattr("edge.sinks.page_server.REQUEST_TIMEOUT_S", 0.5)
+    done = threading.Event()
+
+    def drip(browser):
+        with suppress(OSError):
+            while not done.wait(0.1):
+                browser.sendall(b"x")
+
+    with serving() as (_, _, url):
+        address = "127.0.0.1", int(url.rstrip("/").rpartition(":")[2])
+        dripping = [socket.create_connection(address) for _ in range(3)]
+        for browser in dripping:
+            threading.Thread(target=drip, args=(browser,), daemon=True).start()
+        served_again(url)
+        done.set()
+        for browser in dripping:
+            browser.close()
+
+
+def served_again(url):
+    end = time.monotonic() + 10
+    while True:
+        try:
+            assert get(url + "state")[0] == 200
+            return
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 def test_an_exception_in_a_request_is_logged_once_in_one_line(monkeypatch, capfd):
