@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,12 +12,13 @@ from edge.bench.loop_run import require_complete
 from edge.bench.time_code import BITS, TICKS_PER_S, draw, read
 from edge.capture.source import Source
 from edge.cli.console import print_warning
-from edge.contract.types import Event, Frame, FrameResult
+from edge.contract.types import Event, Frame, FrameResult, Image
 from edge.image_pool import ImagePool
 from edge.latency import Latency, LatencyHistory
 from edge.loop.config import RunConfig
 from edge.loop.outcome import Limits
 from edge.loop.parts import open_parts
+from edge.sinks.config import SinkConfig
 
 if TYPE_CHECKING:
     from edge.drawing.overlay import Overlay
@@ -78,21 +79,17 @@ class TimecodeSource:
         self._source.close()
 
 
-@contextmanager
-def timecode_sink(
-    overlay: Overlay, ages_ms: list[float | None], display: AbstractContextManager[Sink]
-) -> Iterator[Sink]:
-    """Display each result, then append the age of its timecode, None if it is not legible. display: yields a sink."""
-    with display as show:
+def timecode_sink(overlay: Overlay, ages_ms: list[float | None], show: Callable[[Image], object]) -> Sink:
+    """Show each result, then append the age of its timecode, None if it is not legible."""
 
-        def receive(result: FrameResult) -> None:
-            image = overlay.render(result)
-            show(result)
-            now = _ticks(time.perf_counter())
-            arrival = read(image)
-            ages_ms.append(None if arrival is None else 1000 * ((now - arrival) % (1 << BITS)) / TICKS_PER_S)
+    def receive(result: FrameResult) -> None:
+        image = overlay.render(result)
+        show(image)
+        now = _ticks(time.perf_counter())
+        arrival = read(image)
+        ages_ms.append(None if arrival is None else 1000 * ((now - arrival) % (1 << BITS)) / TICKS_PER_S)
 
-        yield receive
+    return receive
 
 
 def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> DisplayRun:
@@ -103,14 +100,13 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
     from edge.drawing.overlay import Overlay
     from edge.loop.pipeline import Pipeline
     from edge.sinks.sink_worker import SinkOptions, SinkWorker
-    from edge.sinks.window import window_sink
 
     found: list[float | None] = []
-    with open_parts(config) as parts:
+    with open_parts(replace(config, sinks=SinkConfig(show=display == "window"))) as parts:
         overlay, history = Overlay(parts.pose.layout), LatencyHistory(warm_up_frames)
-        shown = window_sink(overlay) if display == "window" else nullcontext(lambda result: None)
-        options = SinkOptions(images=True, annotated=True, on_main_thread=display == "window")
-        worker = SinkWorker("display", timecode_sink(overlay, found, shown), options, overlay, history)
+        show = parts.window.show if parts.window is not None else lambda image: None
+        sink = nullcontext(timecode_sink(overlay, found, show))
+        worker = SinkWorker("display", sink, SinkOptions(images=True, annotated=True), overlay, history)
         outcome = Pipeline(
             TimecodeSource(parts.source),
             parts.pose,

@@ -20,10 +20,9 @@ if TYPE_CHECKING:  # these import OpenCV
 
 
 def require_outputs(config: RunConfig, source: Source) -> None:
-    """Raise what opening the outputs would: files, video codec, page's port, MQTT client, window. Creates no file."""
-    # These import OpenCV, which would slow down `--help`.
+    """Raise what opening the outputs would: files, video codec, page's port, MQTT client. Creates no file."""
+    # Imports OpenCV, which would slow down `--help`.
     from edge.sinks.video import require_encoder
-    from edge.sinks.window import probe_window
 
     sinks = config.sinks
     require_writable(*config.files.values())
@@ -33,9 +32,6 @@ def require_outputs(config: RunConfig, source: Source) -> None:
         require_port(parse_page_address(sinks.page, sinks.page_token))
     if sinks.mqtt is not None:
         new_client()
-    if sinks.show:
-        with probe_window():
-            pass
 
 
 def sink_workers(
@@ -55,9 +51,8 @@ def sink_workers(
     from edge.sinks.picture import picture_sink
     from edge.sinks.sink_worker import SinkOptions, SinkWorker, dropped_by_sink
     from edge.sinks.video import video_sink
-    from edge.sinks.window import window_sink
 
-    sinks, source, pose = config.sinks, parts.source, parts.pose
+    sinks, source, pose, window = config.sinks, parts.source, parts.pose, parts.window
     lossless, clip_s = not source.live, parts.bundle.manifest.preprocessing.duration_s
     overlay, workers = Overlay(pose.layout), list[SinkWorker]()
 
@@ -85,6 +80,7 @@ def sink_workers(
         add("page events", nullcontext(page.add_event), SinkOptions(kind="events"))
     if sinks.mqtt is not None:
         add("mqtt", mqtt_sink(parse_broker(sinks.mqtt), notify), SinkOptions(kind="events"))
-    if sinks.show:
-        add("window", window_sink(overlay), SinkOptions(images=True, annotated=True, on_main_thread=True))
+    if window is not None:
+        options = SinkOptions(images=True, annotated=True, idle=window.check)
+        add("window", nullcontext(lambda result: window.show(overlay.render(result))), options)
     return workers

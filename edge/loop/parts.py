@@ -17,15 +17,18 @@ from edge.loop.pose_stage import EstimatorStage, PoseStage
 from edge.loop.restarts import Restartable
 from edge.pose.registry import open_estimator
 from edge.recognition.form import Student, open_student
+from edge.sinks.window import Window, open_window
 from edge.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
 class Parts:
-    """student: the student that the action stage was opened with; after a failure it uses a new one."""
+    """window: None if none is wanted. student: the one that the action stage was opened with; after a failure it uses a
+    new one."""
 
     bundle: Bundle
     source: Source
+    window: Window | None
     pose: PoseStage
     student: Student
     action: ActionStage
@@ -39,7 +42,7 @@ class Parts:
 def open_parts(config: RunConfig, source: Source | None = None) -> Iterator[Parts]:
     """Open the parts, and close them when the block is left. Raises what opening raises.
 
-    Outputs that cannot be written are refused before a network is loaded, which takes seconds.
+    Outputs that cannot be written or shown are refused before a network is loaded, which takes seconds.
     source: used instead of ``config.source``; closed as well.
     """
     # Imports OpenCV, which would slow down `--help`.
@@ -51,6 +54,7 @@ def open_parts(config: RunConfig, source: Source | None = None) -> Iterator[Part
         source = source or open_source(config.source, config.capture)
         stack.callback(source.close)
         require_outputs(config, source)
+        window = stack.enter_context(open_window()) if config.sinks.show else None
         recogniser = Restartable(
             "action",
             lambda: open_student(bundle, config.recogniser, config.decisions),
@@ -62,7 +66,7 @@ def open_parts(config: RunConfig, source: Source | None = None) -> Iterator[Part
         stack.callback(pose.close)
         tracker = Tracker(pose.layout, config.tracker)
         action = ActionStage(bundle, pose.layout, tracker, recogniser, config.decisions, config.people)
-        yield Parts(bundle, source, pose, recogniser.get(), action)
+        yield Parts(bundle, source, window, pose, recogniser.get(), action)
 
 
 def _pose_stage(source: Source, config: RunConfig) -> PoseStage:

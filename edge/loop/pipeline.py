@@ -113,7 +113,6 @@ class Pipeline:
         ]
         try:
             self._start([watchdog, *stages])
-            self._sinks.run_on_main_thread()
             self._done.wait()
         except KeyboardInterrupt:  # in a benchmark, where no signal is handled
             self._outcome.interrupted = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 from edge.contract.types import FrameResult
 
@@ -17,13 +16,3 @@ Sink = Callable[[FrameResult], object]
 
 A context manager yields it: leaving the block normally completes the file, leaving it by an exception discards it.
 """
-
-
-@runtime_checkable
-class Interactive(Protocol):
-    """A sink whose ``handle_events`` is called now and then while there are no results, as with a lost camera.
-
-    It must raise StopRequested if the user wants to end the run.
-    """
-
-    def handle_events(self) -> None: ...

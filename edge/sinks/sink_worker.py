@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from edge.contract.errors import OutputError
 from edge.contract.types import Event, FrameResult
 from edge.drawing.overlay import Overlay
 from edge.latency import DRAW, LatencyHistory, timed
-from edge.sinks.sink import Interactive, StopRequested
+from edge.sinks.sink import StopRequested
 
 MAX_EVENTS = 10_000
 """Events queued for a sink that blocks; far more than a day brings."""
@@ -26,8 +26,8 @@ CLOSE_TIMEOUT_S = 5.0
 LOSSLESS_CLOSE_TIMEOUT_S = 60.0
 """The same for a lossless sink: a codec may have many frames left, and an 8K frame takes seconds."""
 
-EVENT_INTERVAL_S = 0.1
-"""How often a window without new results handles the user's input."""
+IDLE_INTERVAL_S = 0.1
+"""How often ``SinkOptions.idle`` is called."""
 
 SinkKind = Literal["results", "events"]
 
@@ -46,14 +46,14 @@ class SinkOptions:
     images: results carry the frame's image; without it they carry an empty one.
     annotated: the sink renders every result, so drawing is timed separately.
     lossless: the loop waits for room in the queue; otherwise the oldest results are dropped.
-    on_main_thread: the sink runs on the thread that runs the pipeline, as windows must.
+    idle: called at intervals while there are no results, as with a lost camera; raises what the sink may raise.
     """
 
     kind: SinkKind = "results"
     images: bool = False
     annotated: bool = False
     lossless: bool = False
-    on_main_thread: bool = False
+    idle: Callable[[], None] | None = None
 
     @property
     def depth(self) -> int:
@@ -66,8 +66,7 @@ class SinkOptions:
 class SinkWorker:
     """A sink with its queue and worker thread.
 
-    context: yields the sink, a function of results or of events. It is entered and left on the worker's thread; with
-    ``on_main_thread`` that is the thread that calls :meth:`open` and :meth:`run`.
+    context: yields the sink, a function of results or of events. It is entered and left on the worker's thread.
     history: receives the sink's latency. on_stop: called when the sink fails or requests the end of the run.
     dropped: results dropped for newer ones, which carry their events on; or events dropped.
     error: what the sink raised; after that it receives nothing.
@@ -82,21 +81,17 @@ class SinkWorker:
         history: LatencyHistory,
     ) -> None:
         self.name, self.options = name, options
-        self._context, self._entered, self._overlay, self._history = context, ExitStack(), overlay, history
-        self._sink: Callable[[Any], object]
+        self._context, self._overlay, self._history = context, overlay, history
         self.on_stop: Callable[[], None] = lambda: None
         self._queue: deque[tuple[int, FrameResult | Event]] = deque()
         self._changed = threading.Condition()
         self._ready = self._closed = self._finished = self._failed_run = False
         self.dropped = self._taken = 0
         self.error: Exception | None = None
-        self._thread = threading.Thread(target=self.run, name=f"output {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"output {name}", daemon=True)
 
     def open(self) -> None:
         """Start the thread and wait until the sink is open. Raises what opening raises."""
-        if self.options.on_main_thread:
-            self._enter()
-            return
         try:
             self._thread.start()
         except RuntimeError:
@@ -159,18 +154,16 @@ class SinkWorker:
                 self._changed.wait(remaining_s)
         return True
 
-    def run(self) -> None:
-        """Feed the sink from the queue until it is closed: the body of the worker thread.
-
-        With ``on_main_thread`` the caller's thread runs it, after :meth:`open` or when the run has failed.
-        """
+    def _run(self) -> None:
+        """Feed the sink from the queue until it is closed: the body of the worker thread."""
         stop_requested = False
         try:
-            with self._entered:
-                if not self.options.on_main_thread:
-                    self._enter()
+            with self._context as sink:
+                with self._changed:
+                    self._ready = True
+                    self._changed.notify_all()
                 while (item := self._get()) is not None:
-                    self._deliver(*item)
+                    self._deliver(sink, *item)
                 if self._failed_run:
                     raise _RunFailed
         except _RunFailed:
@@ -180,7 +173,6 @@ class SinkWorker:
         except Exception as error:  # noqa: BLE001 raised again by open(), or by the pipeline
             self.error = error
         finally:
-            # Also when Ctrl-C leaves a window: join() must not wait for it.
             with self._changed:
                 self._finished = True
                 self._queue.clear()
@@ -188,20 +180,17 @@ class SinkWorker:
         if stop_requested or self.error is not None:
             self.on_stop()
 
-    def _enter(self) -> None:
-        self._sink = self._entered.enter_context(self._context)
-        with self._changed:
-            self._ready = True
-            self._changed.notify_all()
-
     def _append(self, frame: int, item: FrameResult | Event) -> None:
         if not self._finished:
             self._queue.append((frame, item))
             self._changed.notify_all()
 
     def _get(self) -> tuple[int, FrameResult | Event] | None:
-        self._wait()
         with self._changed:
+            interval_s = None if self.options.idle is None else IDLE_INTERVAL_S
+            while not self._changed.wait_for(lambda: self._queue or self._closed, interval_s):
+                assert self.options.idle is not None
+                self.options.idle()
             if not self._queue:
                 return None
             item = self._queue.popleft()
@@ -209,19 +198,9 @@ class SinkWorker:
             self._changed.notify_all()
             return item
 
-    def _wait(self) -> None:
-        """Wait for an item or the end."""
-        interval_s = EVENT_INTERVAL_S if self.options.on_main_thread else None
-        while True:
-            with self._changed:
-                if self._changed.wait_for(lambda: self._queue or self._closed, interval_s):
-                    return
-            if isinstance(self._sink, Interactive):
-                self._sink.handle_events()
-
-    def _deliver(self, frame: int, item: FrameResult | Event) -> None:
+    def _deliver(self, sink: Callable[[Any], object], frame: int, item: FrameResult | Event) -> None:
         if isinstance(item, Event):
-            self._sink(item)
+            sink(item)
             return
         latency_ms: dict[str, float] = {}
         if self.options.annotated:
@@ -230,7 +209,7 @@ class SinkWorker:
             if self._overlay.draw(item):
                 latency_ms[DRAW] = 1000 * (time.perf_counter() - start)
         with timed(latency_ms, self.name):
-            self._sink(item)
+            sink(item)
         self._history.add(frame, latency_ms)
 
 

@@ -39,16 +39,8 @@ class SinkWorkers:
             for worker in started:
                 worker.close(failed=True)
             for worker in started:
-                if worker.options.on_main_thread:
-                    worker.run()
                 worker.join()
             raise
-
-    def run_on_main_thread(self) -> None:
-        """Run the sinks that need this thread, such as a window, until they are closed."""
-        for worker in self._workers:
-            if worker.options.on_main_thread:
-                worker.run()
 
     def put(self, frame: int, result: FrameResult) -> None:
         """Queue the result of the run's n-th frame. Blocks while the queue of a lossless sink is full."""

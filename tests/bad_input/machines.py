@@ -64,7 +64,7 @@ def opencv_without_windows(laptop, monkeypatch):
     """A screen, and the OpenCV of servers, as it answers when a window is tried."""
     monkeypatch.setenv("DISPLAY", ":0")
     said = "error: (-2:Unspecified error) The function is not implemented. Rebuild the library with Windows, GTK+ 2.x"
-    monkeypatch.setattr("edge.sinks.window.PROBE", f"raise SystemExit({said!r})")
+    monkeypatch.setattr("edge.sinks.window.COMMAND", (sys.executable, "-c", f"raise SystemExit({said!r})"))
 
 
 @pytest.fixture

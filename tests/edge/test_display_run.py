@@ -3,7 +3,7 @@
 import itertools
 import time
 import zlib
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import cv2
 import numpy as np
@@ -98,17 +98,13 @@ def watched(bundle_folder, frames, pose_s, show_s):
     action, overlay, history = action_stage(read_bundle(bundle_folder)), Overlay(See.layout), LatencyHistory(0)
     ages_ms, source, within_ms = [], Noted(frames), []
 
-    @contextmanager
-    def noted():
-        with timecode_sink(overlay, ages_ms, nullcontext(lambda result: time.sleep(show_s))) as receive:
+    receive = timecode_sink(overlay, ages_ms, lambda image: time.sleep(show_s))
 
-            def sink(result):
-                receive(result)
-                within_ms.append(1000 * (time.perf_counter() - source.asked[result.frame.index]))
+    def sink(result):
+        receive(result)
+        within_ms.append(1000 * (time.perf_counter() - source.asked[result.frame.index]))
 
-            yield sink
-
-    worker = SinkWorker("display", noted(), SinkOptions(images=True, annotated=True), overlay, history)
+    worker = SinkWorker("display", nullcontext(sink), SinkOptions(images=True, annotated=True), overlay, history)
     outcome = Pipeline(TimecodeSource(source), See(pose_s), action, [worker], history, limits=Limits()).run()
     action.close()
     return ages_ms, outcome, worker, within_ms
@@ -119,8 +115,8 @@ def test_an_age_is_right_when_the_count_begins_again(monkeypatch):
     draw(image, 2**32 - 5)
     monkeypatch.setattr("edge.bench.display_run.time.perf_counter", lambda: (2**32 + 5) / 10_000)
     ages_ms = []
-    with timecode_sink(Overlay(layout("penn-13")), ages_ms, nullcontext(lambda result: None)) as sink:
-        sink(FrameResult(Frame(0, 0.0, image), (), {}))
+    sink = timecode_sink(Overlay(layout("penn-13")), ages_ms, lambda image: None)
+    sink(FrameResult(Frame(0, 0.0, image), (), {}))
     assert ages_ms == [1.0]
 
 

@@ -156,14 +156,6 @@ def test_a_failure_before_the_first_result_is_raised_and_files_are_discarded(act
     assert kept.left not in (None, "well")
 
 
-def test_a_window_runs_on_the_thread_that_runs_the_pipeline(action):
-    threads = set()
-    window = Kept()
-    window.take = lambda result: threads.add(threading.current_thread())
-    pipeline(Frames(20), Scripted(), action, worker(window, images=True, on_main_thread=True)).run()
-    assert threads == {threading.main_thread()}
-
-
 def test_people_and_actions_end_with_the_run(action):
     @contextmanager
     def listening():
@@ -175,32 +167,6 @@ def test_people_and_actions_end_with_the_run(action):
     kinds = [event.kind for event in events]
     assert kinds[0] == "person_entered" and kinds[-1] == "person_left"
     assert kinds.count("action_started") == kinds.count("action_ended") > 0
-
-
-def test_a_window_that_cannot_be_opened_is_an_error_before_the_first_frame(action):
-    @contextmanager
-    def refused():
-        raise OutputError("no screen")
-        yield
-
-    pose, other = Scripted(), Kept()
-    window = SinkWorker("window", refused(), SinkOptions(on_main_thread=True), Overlay(PENN), LatencyHistory(0))
-    with pytest.raises(OutputError, match="no screen"):
-        pipeline(Frames(5), pose, action, other, window).run()
-    assert not pose.looked and other.left not in (None, "well")
-
-
-def test_a_window_is_closed_if_a_later_sink_cannot_be_opened(action):
-    @contextmanager
-    def refused():
-        raise OutputError("no such folder")
-        yield
-
-    window = Kept()
-    broken = SinkWorker("broken", refused(), SinkOptions(), Overlay(PENN), LatencyHistory(0))
-    with pytest.raises(OutputError, match="no such folder"):
-        pipeline(Frames(5), Scripted(), action, worker(window, on_main_thread=True), broken).run()
-    assert window.left not in (None, "well") and not window.results
 
 
 @pytest.mark.parametrize("frames", [0, 3])
@@ -260,8 +226,7 @@ def test_a_student_that_never_returns_ends_the_run_too(monkeypatch):
     kept, freed, action = Kept(), threading.Event(), Slow(0)
     plain = action.process
     action.process = lambda seen: (seen.frame.index == 3 and freed.wait()) or plain(seen)
-    window = worker(Kept(), "window", on_main_thread=True)
-    outcome = pipeline(Frames(50), Scripted(), action, window, kept).run()
+    outcome = pipeline(Frames(50), Scripted(), action, kept).run()
     assert "action" in outcome.hanging and "action stage has been processing one frame" in str(outcome.ended_by)
     assert outcome.frames == len(kept.results) == 3 and kept.left == "well"
     freed.set()

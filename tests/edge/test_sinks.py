@@ -23,7 +23,6 @@ from edge.sinks.config import SinkConfig
 from edge.sinks.json_lines import events_sink, json_lines_sink
 from edge.sinks.picture import picture_sink
 from edge.sinks.video import video_sink
-from edge.sinks.window import window_sink
 
 
 class Plain:
@@ -253,13 +252,6 @@ def test_the_partial_file_has_whole_lines_while_the_run_goes_on(tmp_path):
             sink(result(n=n))
             (partial,) = tmp_path.iterdir()
             assert len(partial.read_text().splitlines()) == n + 1 and partial.name == "people.partial.jsonl"
-
-
-def test_a_window_without_a_screen_is_refused(monkeypatch):
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(OutputError, match="no screen"), window_sink(Overlay(PENN)):
-        pass
 
 
 def test_events_are_one_line_each_without_empty_fields(tmp_path):

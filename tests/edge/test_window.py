@@ -1,54 +1,36 @@
 """The window on a virtual screen; without one, an error in one line instead of a crash."""
 
 import ctypes
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from people import PENN
 
 from edge.contract.errors import OutputError
-from edge.drawing.overlay import Overlay
-from edge.sinks.window import TITLE, probe_window, window_sink
+from edge.sinks.sink import StopRequested
+from edge.sinks.window import open_window
+from edge.sinks.window_process import TITLE
 
 HAS_WINDOWS = "GUI:                           NONE" not in cv2.getBuildInformation()
 
 GREEN = (40, 180, 90)
-
-SHOWS = """
-import sys, time
-from people import PENN, action, person, result
-import numpy as np
-from edge.drawing.overlay import Overlay
-from edge.sinks.sink import StopRequested
-from edge.sinks.window import window_sink
-with window_sink(Overlay(PENN)) as show:
-    end = time.monotonic() + 60
-    image = np.full((360, 480, 3), (40, 180, 90), np.uint8)  # GREEN
-    while time.monotonic() < end:
-        try:
-            show(result(person(does=action(0.9)), image=image))
-        except StopRequested:
-            print("stopped", flush=True)
-            break
-        time.sleep(0.02)
-"""
+IMAGE = np.full((360, 480, 3), GREEN, np.uint8)
+"""OpenCV's default window is 400 wide."""
 
 
-@contextmanager
-def screen(tmp_path: Path):
-    """Start a virtual screen with its frame buffer in the folder; yield DISPLAY and the server's process.
-
-    By default an X server resets when its last client disconnects.
-    """
+@pytest.fixture
+def display(tmp_path: Path, monkeypatch):
+    """The process of a virtual screen with its frame buffer in the folder; DISPLAY names it."""
     if not HAS_WINDOWS:
         pytest.skip("this OpenCV was built without windows")
     server = shutil.which("Xvfb")
@@ -62,9 +44,10 @@ def screen(tmp_path: Path):
         with os.fdopen(read) as pipe:
             number = pipe.readline().strip()
         assert number.isdecimal()
-        yield f":{number}", process
+        monkeypatch.setenv("DISPLAY", f":{number}")
+        yield process
     finally:
-        process.terminate()
+        process.kill()
         process.wait()
 
 
@@ -110,140 +93,140 @@ def click_close(window: int, display: str) -> None:
     x11.XCloseDisplay(connection)
 
 
-@pytest.mark.parametrize("by", ["q", "Escape", "close button"])
-def test_frames_are_shown_and_the_user_can_end_the_run(tmp_path, by):
-    if (xdotool := shutil.which("xdotool")) is None:
-        pytest.skip("apt install xdotool")
-    with screen(tmp_path) as (display, _):
-        environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
-        process = shown(tmp_path, environment)
-        try:
-            search = [xdotool, "search", "--name", "skd-edge"]
-            if by == "close button":
-                found = subprocess.run(search, env=environment, check=True, capture_output=True, timeout=30)
-                click_close(int(found.stdout.split()[0]), display)
-            else:
-                subprocess.run([*search, "windowfocus", "key", by], env=environment, check=True, timeout=30)
-            assert process.communicate(timeout=30)[0] == "stopped\n"
-        finally:
-            process.kill()
-            process.communicate()
+@contextmanager
+def painted(folder: Path):
+    """An open window that the screen shows, 480x360 of 800x600.
 
-
-SHOWS_ONE = """
-import threading
-import numpy as np
-from people import PENN, person, result
-from edge.drawing.overlay import Overlay
-from edge.latency import LatencyHistory
-from edge.sinks.sink_worker import SinkOptions, SinkWorker
-from edge.sinks.window import window_sink
-overlay = Overlay(PENN)
-options = SinkOptions(images=True, on_main_thread=True)
-window = SinkWorker("window", window_sink(overlay), options, overlay, LatencyHistory(0))
-window.on_stop = lambda: print("stopped", flush=True)
-window.open()
-window.put(0, result(person(), image=np.full((360, 480, 3), (40, 180, 90), np.uint8)))  # GREEN
-threading.Timer(60, window.close, kwargs={"failed": False}).start()
-window.run()
-__import__("os")._exit(0)
-"""
-
-
-def test_a_window_without_new_frames_is_painted_and_can_be_closed(tmp_path):
-    """The camera is lost."""
-    if (xdotool := shutil.which("xdotool")) is None:
-        pytest.skip("apt install xdotool")
-    with screen(tmp_path) as (display, _):
-        environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
-        process = shown(tmp_path, environment, SHOWS_ONE)
-        try:
-            search = [xdotool, "search", "--name", "skd-edge", "windowfocus", "key", "q"]
-            subprocess.run(search, env=environment, check=True, timeout=30)
-            assert process.communicate(timeout=20)[0] == "stopped\n"
-        finally:
-            process.kill()
-            process.communicate()
-
-
-def shown(folder: Path, environment: dict[str, str], code: str = SHOWS) -> subprocess.Popen[str]:
-    """Start a process that shows frames; return it once the screen has them.
-
-    They have their own size, 480x360 of 800x600; OpenCV's default window is 400 wide. Without a window manager Qt
-    sometimes misses on a busy machine that its window is visible and never paints it, so try again.
+    Without a window manager Qt sometimes misses on a busy machine that its window is visible and never paints it, so
+    try again.
     """
     for _ in range(6):
-        command = [sys.executable, "-c", code]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            if part_shown(folder) > 0.3:
-                return process
-            if process.poll() is not None:
-                process.communicate()
-                raise AssertionError(f"the process that shows frames ended with code {process.returncode}")
-            time.sleep(0.1)
-        process.kill()
-        process.communicate()
+        with open_window() as window:
+            end = time.monotonic() + 10
+            while time.monotonic() < end:
+                window.show(IMAGE)
+                if part_shown(folder) > 0.3:
+                    yield window
+                    return
+                time.sleep(0.05)
     raise AssertionError("no window was ever painted")
 
 
-@pytest.mark.parametrize("display", ["", ":987", "no.such.host:0"])
-def test_without_a_responding_screen_the_error_is_one_line_with_a_hint(monkeypatch, display):
-    if not HAS_WINDOWS:
+@pytest.mark.parametrize("by", ["q", "Escape", "close button"])
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_images_are_shown_and_the_user_can_end_the_run_also_while_the_camera_is_lost(tmp_path, display, by, is_lost):
+    if (xdotool := shutil.which("xdotool")) is None:
+        pytest.skip("apt install xdotool")
+    with painted(tmp_path) as window:
+        search = [xdotool, "search", "--name", "skd-edge"]
+        if by == "close button":
+            found = subprocess.run(search, check=True, capture_output=True, timeout=30)
+            click_close(int(found.stdout.split()[0]), os.environ["DISPLAY"])
+        else:
+            subprocess.run([*search, "windowfocus", "key", by], check=True, timeout=30)
+        end = time.monotonic() + 20
+        with pytest.raises(StopRequested):
+            while time.monotonic() < end:
+                window.check() if is_lost else window.show(IMAGE)
+                time.sleep(0.02)
+
+
+def test_images_may_have_any_size(tmp_path, display):
+    with painted(tmp_path) as window:
+        for height, width in ((1, 1), (994, 1768), (240, 320)):
+            window.show(np.zeros((height, width, 3), np.uint8))
+
+
+def test_the_window_closes_with_the_block_also_on_a_screen_that_hangs(tmp_path, display):
+    with painted(tmp_path) as window:
+        display.send_signal(signal.SIGSTOP)
+        window.check()
+    assert window._process.returncode == -signal.SIGKILL
+
+
+def test_a_screen_that_dies_is_an_error(tmp_path, display):
+    with painted(tmp_path) as window:
+        display.kill()
+        end = time.monotonic() + 20
+        with pytest.raises(OutputError, match="the window was lost"):
+            while time.monotonic() < end:
+                window.show(IMAGE)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGSTOP, 130), (signal.SIGKILL, 2)])
+@pytest.mark.usefixtures("blazepose_files")
+def test_a_run_ends_although_its_screen_hangs_or_dies(tmp_path, display, bundle_folder, signum, code):
+    people, partial, said = (tmp_path / name for name in ("people.jsonl", "people.partial.jsonl", "said.txt"))
+    source = ("--source", "-?width=480&height=360", "--bundle", bundle_folder)
+    command = [sys.executable, "-m", "edge", "run", *source, "--sinks.show", "true", "--sinks.json", people]
+    with said.open("w") as stderr:
+        run = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=stderr)
+
+    def feed():
+        with suppress(OSError):
+            while True:
+                os.write(run.stdin.fileno(), IMAGE.tobytes())
+
+    threading.Thread(target=feed, daemon=True).start()
+    try:
+        wait_for(lambda: partial.is_file() and len(partial.read_text().splitlines()) > 10)
+        window = int(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text())
+        display.send_signal(signum)
+        if signum == signal.SIGSTOP:
+            time.sleep(1)
+            run.send_signal(signal.SIGINT)
+        assert run.wait(60) == code
+        wait_for(lambda: not is_running(window))
+    finally:
+        run.kill()
+        run.wait()
+        run.stdin.close()
+    lines = said.read_text().splitlines()
+    if signum == signal.SIGSTOP:
+        assert any(line.startswith("warning: abandoned") and line.endswith("window") for line in lines)
+        assert all(json.loads(line)["people"] == [] for line in people.read_text().splitlines())
+    else:
+        assert "error: the window was lost" in lines[-1] and not people.exists()
+    assert not partial.exists() and "Traceback" not in said.read_text()
+
+
+def wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_running(process: int) -> bool:
+    """A process that has ended, and that nobody has waited for, has no command line."""
+    command = Path(f"/proc/{process}/cmdline")
+    return command.exists() and bool(command.read_text())
+
+
+@pytest.mark.parametrize("name", ["", ":987", "no.such.host:0"])
+def test_without_a_responding_screen_the_error_is_one_line_with_a_hint(monkeypatch, name):
+    if name and not HAS_WINDOWS:
         pytest.skip("this OpenCV was built without windows")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    monkeypatch.setenv("DISPLAY", display)
-    with pytest.raises(OutputError) as refused, window_sink(Overlay(PENN)):
+    monkeypatch.setenv("DISPLAY", name)
+    with pytest.raises(OutputError) as refused, open_window():
         pass
     assert "\n" not in str(refused.value) and "--sinks.page 8080" in str(refused.value)
+    assert ("no screen" in str(refused.value)) == (not name)
 
 
-OPENS = """
-import cv2
-import numpy
-from edge.sinks import window
-window.PROBE = window.PROBE.replace("waitKey(1);", "waitKey(1); import os, signal; os.kill({server}, signal.SIGSTOP);")
-with window.window_sink(overlay=None):
-    cv2.imshow(window.TITLE, numpy.zeros((360, 480, 3), numpy.uint8))
-    cv2.waitKey(1)
-print("opened")
-"""
-
-
-def test_the_probe_stays_connected_until_the_window_is_open(tmp_path):
-    """A paused server sees the probe disconnect and the window connect at once. It would reset for the first and drop
-    the second, and Qt would abort the process."""
-    with screen(tmp_path) as (display, server):
-        environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
-        command = [sys.executable, "-c", OPENS.format(server=server.pid)]
-        opens = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        try:
-            end = time.monotonic() + 60
-            while os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOHANG) is None:
-                assert time.monotonic() < end, "the probe has not paused the server"
-                time.sleep(0.02)
-            time.sleep(1)  # for the window to connect
-            server.send_signal(signal.SIGCONT)
-            assert opens.communicate(timeout=30)[0] == "opened\n"
-        finally:
-            server.send_signal(signal.SIGCONT)
-            opens.kill()
-            opens.communicate()
-
-
-def test_an_opencv_built_without_windows_is_named_as_the_cause(monkeypatch):
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("raise SystemExit('The function is not implemented. Rebuild')", "built without windows"),
+        ("import time; time.sleep(60)", "does not respond"),
+    ],
+)
+def test_a_window_that_does_not_open_has_a_cause(monkeypatch, code, says):
     monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr("edge.sinks.window.PROBE", "raise SystemExit('The function is not implemented. Rebuild')")
-    with pytest.raises(OutputError, match="built without windows"), probe_window():
-        pass
-
-
-def test_a_screen_that_never_answers_is_a_timeout(monkeypatch):
-    monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr("edge.sinks.window.PROBE", "import time; time.sleep(60)")
-    monkeypatch.setattr("edge.sinks.window.PROBE_TIMEOUT_S", 0.2)
-    with pytest.raises(OutputError, match="does not respond"), probe_window():
+    monkeypatch.setattr("edge.sinks.window.COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr("edge.sinks.window.OPEN_TIMEOUT_S", 1.0 if "sleep" in code else 60.0)
+    with pytest.raises(OutputError, match=says), open_window():
         pass
 
 
