@@ -24,10 +24,9 @@ FILE = "checkpoint.pt"
 REQUIRED = {
     **dict.fromkeys(("network", "layout", "source"), str),
     **dict.fromkeys(("width", "bodies", "clips_per_class", "scenes", "seed"), int),
-    **dict.fromkeys(("pairs", "optimiser"), dict),
     "classes": list,
 }
-"""Keys of ``about``, with the types of their values, that a student or an export is made from."""
+"""Keys of ``about``, with the types of their values, that a student or an export needs beside pairs and optimiser."""
 VALIDATION = "validation"
 """Key of the accuracy on held-out clips in a run's history."""
 

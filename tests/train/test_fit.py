@@ -88,6 +88,7 @@ def test_a_network_is_evaluated_on_the_quality_it_was_trained_on(
     test = PairDataset(read_dataset(DATA), DATA.pairs, train=False, seed=0)
     network = load_checkpoint(teacher).rebuild(teacher)
     clips = np.stack([test.draw(i)[see == "hq"] for i in range(len(test))])
+    assert not network.training, "a teacher's BatchNorm uses what it has learned"
     with torch.inference_mode():
         expected = network(torch.from_numpy(clips))[0].numpy()
     assert len(expected) == len(CLASSES) > 5, "several batches, the last one smaller"

@@ -24,8 +24,8 @@ def fit(good: Float32, poor: Float32, fps: float = 15.0) -> FittedErrors:
 def test_a_faster_recording_is_fitted_as_one_for_each_phase_and_a_slower_one_as_it_is() -> None:
     good, poor = person(7), person(7)
     good[:, 0, 0], poor[:, 0, 0] = np.arange(7), np.arange(7) + 10
-    phases = Observed(good, poor, 30.0).at(15.0)
-    assert [(one.good[:, 0, 0].tolist(), one.fps) for one in phases] == [([0, 2, 4, 6], 15), ([1, 3, 5], 15)]
+    phases = Observed(good, poor, 29.0).at(15.0)
+    assert [(one.good[:, 0, 0].tolist(), one.fps) for one in phases] == [([0, 2, 4, 6], 14.5), ([1, 3, 5], 14.5)]
     assert all(np.array_equal(one.poor[:, 0, 0], one.good[:, 0, 0] + 10) for one in phases)
     (whole,) = Observed(good, poor, 5.0).at(15.0)
     assert np.array_equal(whole.good, good) and whole.fps == 5
@@ -78,7 +78,9 @@ def test_swaps_are_detected_where_possible_and_do_not_count_as_jitter() -> None:
     poor = good.copy()
     poor[5:10, [left, right]] = poor[5:10, [right, left]]
     assert fit(good, poor).swaps["wrist"].share == pytest.approx(5 / 20)
-    assert fit(good[20:], poor[20:]).swaps["wrist"] == NEVER
+    poor[20:30, [left, right]] = poor[20:30, [right, left]]
+    found = fit(good[20:], poor[20:])
+    assert found.swaps["wrist"] == NEVER and found.joints["left_wrist"].jitter > 0.05
 
 
 def test_a_swap_needs_both_true_joints_and_one_estimate() -> None:
@@ -100,6 +102,17 @@ def test_a_constant_offset_is_a_bias_and_deviations_from_it_are_jitter() -> None
     # A tenth of the torso along one of two axes, and a twentieth that changes sign at every frame.
     assert head.bias == pytest.approx(0.1 / np.sqrt(2)) and head.jitter == pytest.approx(0.05 / np.sqrt(2 * 99 / 100))
     assert head.jitter_s == 0
+    poor[:, 0, 0] += 1000 * np.arange(100)
+    assert fit(person(100), poor).joints["head"].jitter_s == 100, "a drift outlasts the recording"
+
+
+def test_recordings_count_by_their_frames() -> None:
+    near, far = person(10), person(30)
+    near[:, 0, 0] += 10
+    far[:, 0, 0] += 20
+    found = fit_errors([Observed(person(10), near, 15.0), Observed(person(30), far, 10.0)], PENN, 15.0, {})
+    # Along one of two axes, a tenth of the torso in a quarter of the frames, and a fifth in the others.
+    assert found.joints["head"].bias == pytest.approx(np.sqrt((0.1**2 / 4 + 0.2**2 * 3 / 4) / 2)) and found.fps == 12.5
 
 
 @pytest.mark.parametrize("fps", [15.0, 30.0])

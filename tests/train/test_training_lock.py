@@ -1,5 +1,7 @@
 """Of two trainings in one folder the second is refused; a killed one blocks nobody."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -13,7 +15,7 @@ from lightning_fabric import Fabric
 from edge.cli.command_line import run_command_line
 from edge.contract.errors import OutputError
 from train.__main__ import COMMANDS
-from train.lock_file import TRAINING_LOCK, training_lock
+from train.lock_file import TRAINING_LOCK, exclusive, training_lock
 
 TEACHER = ["--data.clips_per_class", "3", "--data.pairs.preprocessing.length_frames", "8", "--width", "4"]
 TEACHER += ["--network", "dense_gcn", "--optimiser.epochs", "1", "--hardware.threads", "1"]
@@ -104,3 +106,37 @@ def test_a_lock_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         training_lock(tmp_path / "nowhere" / TRAINING_LOCK, tmp_path, fabric),
     ):
         pytest.fail("nothing is begun")
+
+
+def test_the_other_processes_of_a_training_are_refused_with_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broadcast(*_: object) -> OutputError:
+        assert not list(tmp_path.iterdir()), "they take no lock of their own"
+        return OutputError("the first was refused")
+
+    monkeypatch.setattr(Fabric, "is_global_zero", False)
+    monkeypatch.setattr(Fabric, "broadcast", broadcast)
+    with (
+        pytest.raises(OutputError, match="the first was refused"),
+        training_lock(tmp_path / TRAINING_LOCK, tmp_path, Fabric(accelerator="cpu", devices=1)),
+    ):
+        pytest.fail("nothing is begun")
+
+
+def test_a_lock_file_that_its_former_holder_removes_meanwhile_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, steps = tmp_path / TRAINING_LOCK, [Path.unlink, lambda path: (path.unlink(), path.touch()), Path.exists]
+    monkeypatch.setattr(fcntl, "lockf", lambda *_: steps.pop(0)(lock))
+    with exclusive(lock, tmp_path, "training"):
+        assert not steps and lock.exists()
+
+
+def test_a_folder_that_supports_no_locks_is_not_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", unsupported)
+    with exclusive(tmp_path / TRAINING_LOCK, tmp_path, "training"):
+        (tmp_path / TRAINING_LOCK).unlink()  # as another training there may do

@@ -14,7 +14,7 @@ from edge.contract.layouts import JointLayout, convert, layout
 from edge.contract.types import Float32
 from train.data.cameras import View
 from train.data.clip import Recording, SkeletonClip
-from train.data.corruption.fitted_errors import FittedErrors, apply_fitted_errors, write_errors
+from train.data.corruption.fitted_errors import apply_fitted_errors, write_errors
 from train.data.readers.video_pairs import read_video_pairs
 from train.error_fit.measure import Observed, fit_errors
 from train.video_pairs.manifest import read_manifest
@@ -42,7 +42,7 @@ class FitErrorsConfig:
             raise ConfigError(f"{self.out} is not a YAML file", hint="give --out a name that ends in .yaml")
 
 
-def fit(config: FitErrorsConfig) -> FittedErrors:
+def fit(config: FitErrorsConfig) -> None:
     """Write parameters and plot. Raises DataError for pairs that are missing, damaged or show too little."""
     from train.error_fit.plot import plot_errors  # matplotlib, too slow for `--help`
 
@@ -73,7 +73,6 @@ def fit(config: FitErrorsConfig) -> FittedErrors:
         f"{config.out}: body lost in {100 * found.lost.share:.1f} % of frames; joints missed in {100 * missed:.1f} %, "
         f"jitter {jitter:.3f} torso lengths (means over {len(joints)} joints); plot in {picture}"
     )
-    return found
 
 
 def _in_layout(recording: SkeletonClip | Recording, source: JointLayout, target: JointLayout) -> Float32:
