@@ -225,7 +225,7 @@ def test_without_a_responding_screen_the_error_is_one_line_with_a_hint(monkeypat
 def test_a_window_that_does_not_open_has_a_cause(monkeypatch, code, says):
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr("edge.sinks.window.COMMAND", (sys.executable, "-c", code))
-    monkeypatch.setattr("edge.sinks.window.OPEN_TIMEOUT_S", 1.0 if "sleep" in code else 60.0)
+    monkeypatch.setattr("edge.sinks.window.OPEN_TIMEOUT_S", 0.2 if "sleep" in code else 60.0)
     with pytest.raises(OutputError, match=says), open_window():
         pass
 
