@@ -25,7 +25,7 @@ from edge.cli.arguments import expand_shorthands
 from edge.cli.config_file import read_flags
 from edge.cli.console import console
 from edge.cli.exit_codes import INTERRUPTED, USER_ERROR
-from edge.cli.sigint import raise_on_sigint
+from edge.cli.interruption import Interruption, raise_on_signals
 from edge.cli.standard_streams import flushed_stdout, writing_stdout
 from edge.cli.usage_errors import usage_error
 from edge.contract.errors import MissingDependency, OutputError, SkdError
@@ -208,24 +208,24 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         _fail(str(error))
     command = commands[args.command]
     _require_values(command.config, args[args.command])
-    raise_on_sigint()
+    stop = raise_on_signals()
     try:
         options = dict(parser.instantiate(args)[args.command])
         options.pop("config", None)
         command.function(command.config(**options))
     except KeyboardInterrupt:
-        _interrupted()
+        _interrupted(stop)
     except Exception as error:
         if _caused_by_ctrl_c(error):
-            _interrupted()
+            _interrupted(stop)
         if (line := _user_message(error, program)) is None:
             raise
         _fail(line)
 
 
-def _interrupted() -> NoReturn:
+def _interrupted(stop: Interruption) -> NoReturn:
     console.print("interrupted")
-    raise SystemExit(INTERRUPTED) from None
+    raise SystemExit(stop.exit_code if stop.signum else INTERRUPTED) from None
 
 
 def _caused_by_ctrl_c(error: BaseException | None) -> bool:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+REPEAT_S = 1.0
+"""A second signal within this time is ignored: it would interrupt the cleaning up after the first."""
 
 
 @dataclass
@@ -21,6 +27,26 @@ class Interruption:
     def exit_code(self) -> int:
         """As in shells: 130 after Ctrl-C, 143 after `docker stop`, 129 after the terminal was closed."""
         return 128 + self.signum
+
+
+def raise_on_signals() -> Interruption:
+    """Make SIGNALS raise KeyboardInterrupt, except those that are ignored. Returns the record of the last one raised.
+
+    Where SIGINT has Python's own handler, as in a program that uses this package, nothing is changed.
+    """
+    received, raised_s = Interruption(), -math.inf
+
+    def handle(signum: int, _: FrameType | None) -> None:
+        nonlocal raised_s
+        if time.monotonic() - raised_s >= REPEAT_S:
+            received.signum, raised_s = signum, time.monotonic()
+            raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        for number in SIGNALS:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, handle)
+    return received
 
 
 @contextmanager

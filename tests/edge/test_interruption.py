@@ -8,15 +8,19 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from parts import Frames, action_stage
 from scripted_stages import Kept, Scripted, pipeline, worker
 
-from edge.cli.interruption import interruptible
+from edge.cli.command_line import Command, run_command_line
+from edge.cli.interruption import SIGNALS, interruptible, raise_on_signals
+from edge.cli.sigint import exit_silently_on_sigint
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import OutputError
+from edge.contract.files import atomic_write
 from edge.contract.types import Event
 from edge.loop.outcome import Limits
 
@@ -26,6 +30,53 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def action(bundle_folder):
     return action_stage(read_bundle(bundle_folder))
+
+
+@pytest.fixture
+def handlers():
+    """Those of a program that has just started, for the test."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A command that is still starting."""
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_while_a_command_starts_is_one_line_and_leaves_no_file(tmp_path, capsys, number, code):
+    def start(_):
+        with atomic_write(tmp_path / "video.mp4"):
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(SystemExit) as left:
+        run_command_line("edge", "", {"start": Command(Start, start)}, ["start"])
+    assert (left.value.code, capsys.readouterr().err) == (code, "interrupted\n") and not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_second_signal_does_not_interrupt_what_cleans_up_after_the_first(monkeypatch):
+    raise_on_signals()
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+    monkeypatch.setattr("edge.cli.interruption.REPEAT_S", 0.0)  # later
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_ignored_signals_stay_ignored():
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    exit_silently_on_sigint()
+    raise_on_signals()
+    assert {signal.getsignal(number) for number in SIGNALS} == {signal.SIG_IGN}
 
 
 def test_without_a_way_to_stop_the_second_signal_interrupts():

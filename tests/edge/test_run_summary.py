@@ -12,7 +12,6 @@ from rich.console import Console
 
 import edge.host
 import edge.machine
-from edge.cli.sigint import exit_silently_on_sigint, raise_on_sigint
 from edge.latency import LatencyHistory
 from edge.loop.action_times import UNDECIDED, ActionTimes
 from edge.loop.config import RunConfig
@@ -116,27 +115,3 @@ def test_ctrl_c_during_imports_ends_silently(tmp_path, room):
             assert process.communicate(timeout=30) == ("", "") and process.returncode == -signal.SIGINT
         finally:
             process.kill()
-
-
-def test_a_second_ctrl_c_does_not_interrupt_what_cleans_up_after_the_first(monkeypatch):
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        raise_on_sigint()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-        monkeypatch.setattr("edge.cli.sigint.REPEAT_S", 0.0)  # later
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def test_an_ignored_sigint_stays_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        exit_silently_on_sigint()
-        raise_on_sigint()
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
