@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from edge.cli.console import console
 from edge.contract.bundle import DECISIONS, read_bundle, write_manifest
-from edge.contract.errors import ConfigError, DataError
+from edge.contract.errors import DataError
 from edge.contract.files import write_json
+from edge.contract.intervals import require_in
 from edge.contract.types import UNKNOWN, Float32
 from edge.recognition.labelled_clips import labelled_clips, unlabelled_clips
 from edge.recognition.recogniser import (
@@ -47,8 +48,7 @@ class ThresholdConfig:
     """int8 or fp32; by default int8 if the bundle has it."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.right <= 1:
-            raise ConfigError(f"right is {self.right}", hint="give a share above 0 and up to 1")
+        require_in(self, right="(0, 1]")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import STUDENT_FP32, Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.files import require_writable, temporary_folder, write_json
+from edge.contract.intervals import require_in
 from edge.loop.config import RunConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
@@ -66,10 +67,7 @@ class AccuracyConfig:
     def __post_init__(self) -> None:
         if (self.videos is None) == (self.clips is None):
             raise ConfigError("accuracy needs either videos or clips", hint="give --videos folder, or --clips test.npz")
-        for name in MINIMUMS:
-            value = getattr(self, f"min_{name}")
-            if value is not None and not 0 <= value <= 100:
-                raise ConfigError(f"min_{name} is {value}", hint="give percent, 0 to 100")
+        require_in(self, **{f"min_{name}": "[0, 100]" for name in MINIMUMS})
 
 
 def accuracy(config: AccuracyConfig) -> None:

@@ -36,8 +36,17 @@ SCHEMES: dict[str, Callable[[str, CaptureConfig], Source]] = {
 }
 """Each opener gets what follows ``://``; network schemes get the whole address."""
 
-FIXED_FORMAT = ("file", "replay", *NETWORK_SCHEMES)
-"""Schemes whose sources set their own size and frame rate."""
+_FORMAT, _LIVE = ("fps", "width", "height"), ("flip", "stall_s", "give_up_s")
+OPTIONS = {
+    "file": ("flip", "codec", "backend"),
+    "folder": ("fps", "flip"),
+    "replay": (),
+    "csi": (*_FORMAT, *_LIVE),
+    **dict.fromkeys(("rtsp", "rtsps"), ("codec", "backend", *_LIVE)),
+    **dict.fromkeys(("http", "https"), _LIVE),
+    "-": (*_FORMAT, "codec", "flip"),
+}
+"""The keys of CaptureConfig that have an effect, for schemes where some have none."""
 
 
 def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
@@ -51,19 +60,20 @@ def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
     if address.scheme not in SCHEMES:
         known = ", ".join(name if name == "-" else f"{name}://" for name in SCHEMES)
         raise SourceError(f"unknown kind of source {address.scheme}://", where=uri, hint=f"known: {known}")
+    config = address.apply_to(config or CaptureConfig())
     _check_options(address)
-    return SCHEMES[address.scheme](address.target, address.apply_to(config or CaptureConfig()))
+    return SCHEMES[address.scheme](address.target, config)
 
 
 def _check_options(address: Address) -> None:
-    options = dict(address.options)
-    if address.scheme == "replay" and options:
-        raise ConfigError(f"{next(iter(options))} cannot be set for replay://", hint="a recording holds no images")
-    given = [name for name in options if name in ("width", "height", "fps")]
-    if address.scheme in FIXED_FORMAT and given and not os.path.isdir(address.target):  # noqa: PTH112
-        raise ConfigError(f"{given[0]} cannot be set for {address.scheme}://", hint="flip, codec and backend can")
-    if address.scheme in FIXED_FORMAT:
-        stream_codec(options.get("codec"))  # also where OpenCV decodes, which recognises the codec
+    is_folder = address.scheme == "file" and os.path.isdir(address.target)  # noqa: PTH112
+    possible = OPTIONS.get("folder" if is_folder else address.scheme)
+    for name, text in address.options:
+        if possible is not None and name not in possible:
+            hint = f"possible: {', '.join(possible)}" if possible else "a recording holds no images"
+            raise ConfigError(f"{name} cannot be set for this source", hint=hint)
+        if name == "codec" and address.scheme in ("file", "rtsp", "rtsps"):
+            stream_codec(text)  # also where OpenCV decodes, which recognises the codec
     if address.scheme in NETWORK_SCHEMES:
         for name, _ in parse_qsl(address.target.partition("?")[2]):
             if name in ("flip", "codec", "backend", "stall_s", "give_up_s"):

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 from edge.contract.types import Event, Frame
 
 Flip = Literal["none", "horizontal", "vertical", "rotate-180", "clockwise", "counterclockwise"]
 FLIPS: tuple[Flip, ...] = get_args(Flip)
 Backend = Literal["auto", "opencv", "gstreamer"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
-MAX_STALL_S = 3600
-MAX_SIDE = 65_535
 
 
 @dataclass(frozen=True)
@@ -41,19 +40,14 @@ class CaptureConfig:
     """Seconds after which a lost source that has not come back ends the run."""
 
     def __post_init__(self) -> None:
-        if self.fps is not None and not 0 < self.fps < 1000:
-            raise ConfigError(f"capture.fps is {self.fps}", hint="give a rate above 0 and below 1000, in Hz")
-        sides = [side for side in (self.width, self.height) if side is not None]
-        if len(sides) == 1 or not all(1 <= side <= MAX_SIDE for side in sides):
-            raise ConfigError(f"capture.width and capture.height must both be given, and be from 1 to {MAX_SIDE}")
+        require_in(self, fps="(0, 1000)", width="[1, 65535]", height="[1, 65535]")
+        require_in(self, stall_s="(0, 3600]", give_up_s="[0, inf]")
+        if (self.width is None) != (self.height is None):
+            raise ConfigError("capture.width and capture.height must both be given")
         if self.flip not in FLIPS:
             raise ConfigError(f"capture.flip is {self.flip!r}", hint=f"it is one of {', '.join(FLIPS)}")
         if self.backend not in BACKENDS:
             raise ConfigError(f"capture.backend is {self.backend!r}", hint=f"it is one of {', '.join(BACKENDS)}")
-        if not 0 < self.stall_s <= MAX_STALL_S:
-            raise ConfigError(f"capture.stall_s is {self.stall_s}", hint=f"give more than 0 and at most {MAX_STALL_S}")
-        if not self.give_up_s >= 0:
-            raise ConfigError(f"capture.give_up_s is {self.give_up_s}", hint="give 0 or more seconds")
 
 
 class Source(Protocol):

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.contract import preprocess
-from edge.contract.errors import BundleError, ConfigError
+from edge.contract.errors import BundleError
 from edge.contract.fields import read_fields
+from edge.contract.intervals import require_in
 from edge.contract.layouts import LAYOUTS
 from edge.contract.preprocess import Preprocessing
 
@@ -42,8 +43,7 @@ class AccuracyBudget:
     min_agreement: float = 99.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.max_top1_drop <= 100 and 0 <= self.min_agreement <= 100):
-            raise ConfigError(f"invalid budget: {self.max_top1_drop} points, {self.min_agreement} %")
+        require_in(self, max_top1_drop="[0, 100]", min_agreement="[0, 100]")
 
     def violations(self, agreement: float, top1_drop: float | None = None) -> list[str]:
         """One message per exceeded limit. agreement: in percent. top1_drop: in points, None if unknown."""

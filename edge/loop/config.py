@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from edge.capture.address import local_path, parse
 from edge.capture.source import CaptureConfig
 from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 from edge.loop.restarts import RestartConfig
 from edge.pose.registry import PoseConfig
 from edge.recognition.decisions import DecisionConfig
@@ -71,7 +71,4 @@ class RunConfig:
             is_source = os.path.realpath(path) == os.path.realpath(local_path(source.target))
             if source.scheme in ("file", "replay") and is_source:
                 raise ConfigError(f"{path} is the source itself", hint="give the output another name")
-        if self.frames is not None and self.frames < 1:
-            raise ConfigError(f"frames is {self.frames}", hint="give 1 or more, or leave it out")
-        if self.limit_s is not None and not 0 < self.limit_s < math.inf:
-            raise ConfigError(f"limit_s is {self.limit_s}", hint="give more than 0 seconds, or leave it out")
+        require_in(self, frames="[1, inf)", limit_s="(0, inf)")

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from edge.contract.errors import ConfigError, StageError
+from edge.contract.errors import StageError
+from edge.contract.intervals import require_in
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,7 @@ class RestartConfig:
     """Length of the window in seconds."""
 
     def __post_init__(self) -> None:
-        if self.restarts < 0 or not self.within_s > 0:
-            raise ConfigError("restarts: restarts starts at 0, within_s is above 0")
+        require_in(self, restarts="[0, inf)", within_s="(0, inf]")
 
 
 class Closable(Protocol):

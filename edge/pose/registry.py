@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 from edge.engines.engine import Engine
 from edge.engines.registry import Runtime, open_engine
 from edge.pose.estimator import PoseEstimator
@@ -46,11 +47,7 @@ class PoseConfig:
     def __post_init__(self) -> None:
         if self.name not in ESTIMATORS:
             raise ConfigError(f"unknown pose estimator {self.name!r}", hint=f"known: {', '.join(ESTIMATORS)}")
-        if not (self.max_people >= 1 and self.search_every_s >= 0 and self.threads >= 0):
-            raise ConfigError("max_people starts at 1, threads and search_every_s at 0")
-        # With a score that no joint reaches, every scene would look empty.
-        if self.min_joint_score is not None and not 0 <= self.min_joint_score <= 1:
-            raise ConfigError(f"pose.min_joint_score is {self.min_joint_score}", hint="give a score from 0 to 1")
+        require_in(self, max_people="[1, inf)", search_every_s="[0, inf]", threads="[0, inf)", min_joint_score="[0, 1]")
         if self.crop and self.name == "blazepose":
             raise ConfigError("blazepose always crops around each person", hint="leave out pose.crop")
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.contract.bundle import DECISIONS, Bundle
-from edge.contract.errors import BundleError, ConfigError
+from edge.contract.errors import BundleError
+from edge.contract.intervals import require_in
 from edge.contract.reading import read_json
 from edge.contract.types import UNKNOWN, Action, Float32
 
@@ -41,13 +42,8 @@ class DecisionConfig:
     """Probability by which another label must lead to replace one that has started."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.hz <= 1000:
-            raise ConfigError(f"decisions.hz is {self.hz}", hint="give a rate above 0 Hz and up to 1000 Hz")
-        if self.smoothing < 1 or (self.stride_frames is not None and self.stride_frames < 1):
-            raise ConfigError("decisions: smoothing and stride_frames start at 1")
-        parts = (self.min_fill, self.hold, self.lead, DEFAULT_MIN_SCORE if self.min_score is None else self.min_score)
-        if not all(0 <= part <= 1 for part in parts):
-            raise ConfigError("decisions: min_fill, min_score, hold and lead are in 0..1")
+        require_in(self, hz="(0, 1000]", smoothing="[1, inf)", stride_frames="[1, inf)")
+        require_in(self, min_fill="[0, 1]", min_score="[0, 1]", hold="[0, 1]", lead="[0, 1]")
 
 
 class Decisions:

@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, Bundle
-from edge.contract.errors import BundleError, ConfigError, EngineError
+from edge.contract.errors import BundleError, EngineError
+from edge.contract.intervals import require_in
 from edge.contract.types import Float32
 from edge.engines.engine import Engine, TimedEngine
 from edge.engines.registry import open_engine
@@ -46,8 +47,7 @@ class RecogniserConfig:
     that form, it is within the bundle's accuracy budget of the clip form, and costs less at this rate of decisions."""
 
     def __post_init__(self) -> None:
-        if self.threads < 0:
-            raise ConfigError("recogniser: threads starts at 0")
+        require_in(self, threads="[0, inf)")
 
 
 class Recogniser:

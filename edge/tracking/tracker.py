@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 from edge.contract.layouts import JointLayout
 from edge.contract.types import TIME_TOLERANCE_S, Float32, Pose
 from edge.tracking.similarity import MIN_JOINTS, Body, displacement, sigmas, similar_pairs
@@ -36,10 +36,7 @@ class TrackerConfig:
     number, at the risk that somebody else has taken their place."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.min_similarity < 1 and self.birth_hits >= 1 and self.max_age_s >= 0 and self.max_blind_s >= 0):
-            raise ConfigError(
-                "tracker: min_similarity is in 0..1, birth_hits starts at 1, max_age_s and max_blind_s at 0"
-            )
+        require_in(self, min_similarity="(0, 1)", birth_hits="[1, inf)", max_age_s="[0, inf]", max_blind_s="[0, inf]")
 
 
 @dataclass

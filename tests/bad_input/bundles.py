@@ -139,7 +139,7 @@ def a_manifest_with_joints_that_are_not_known(folder: Path) -> Argv:
 
 @row()
 def a_budget_below_nothing(folder: Path) -> Argv:
-    """budget: invalid budget: -3 points, 99.0 %"""
+    """budget: max_top1_drop is -3; give a number in [0, 100]"""
     return run(folder, bundle=rewrite(good_bundle(folder), budget={"max_top1_drop": -3, "min_agreement": 99.0}))
 
 

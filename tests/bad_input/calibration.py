@@ -182,7 +182,7 @@ def a_negative_number_of_images(folder: Path) -> Argv:
 
 @row()
 def agreement_above_100_percent(folder: Path) -> Argv:
-    """invalid budget: 0.5 points, 101.0 %"""
+    """min_agreement is 101.0; give a number in [0, 100]"""
     return posed(folder, "--min_people_agreement", "101")
 
 

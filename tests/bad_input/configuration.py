@@ -31,7 +31,7 @@ def a_configuration_value_of_the_wrong_type(folder: Path) -> Argv:
 
 @row()
 def a_configuration_value_out_of_range(folder: Path) -> Argv:
-    """min_fill, min_score, hold and lead are in 0..1"""
+    """min_score is 40.0; give a number in [0, 1]"""
     return configured(folder, "decisions:\n  min_score: 40\n")
 
 
@@ -56,37 +56,37 @@ def a_flag_that_is_misspelt(folder: Path) -> Argv:
 
 @row()
 def decisions_at_no_rate(folder: Path) -> Argv:
-    """decisions.hz is -1.0"""
+    """hz is -1.0; give a number in (0, 1000]"""
     return run(folder, more=["--decisions.hz", "-1"])
 
 
 @row()
 def a_run_of_no_frames(folder: Path) -> Argv:
-    """frames is 0; give 1 or more"""
+    """frames is 0; give a number in [1, inf)"""
     return run(folder, more=["--frames", "0"])
 
 
 @row()
 def a_run_of_no_time(folder: Path) -> Argv:
-    """limit_s is -2.0; give more than 0 seconds"""
+    """limit_s is -2.0; give a number in (0, inf)"""
     return run(folder, more=["--limit_s", "-2"])
 
 
 @row()
 def a_budget_of_failures_below_none(folder: Path) -> Argv:
-    """restarts: restarts starts at 0"""
+    """restarts is -1; give a number in [0, inf)"""
     return run(folder, more=["--restarts.restarts", "-1"])
 
 
 @row()
 def people_that_are_followed_after_no_frame(folder: Path) -> Argv:
-    """tracker: min_similarity is in 0..1, birth_hits starts at 1"""
+    """birth_hits is 0; give a number in [1, inf)"""
     return run(folder, more=["--tracker.birth_hits", "0"])
 
 
 @row()
 def threads_below_none(folder: Path) -> Argv:
-    """recogniser: threads starts at 0"""
+    """threads is -1; give a number in [0, inf)"""
     return run(folder, more=["--recogniser.threads", "-1"])
 
 
@@ -123,5 +123,5 @@ def more_threads_than_any_machine_has_cores(folder: Path) -> Argv:
 
 @row()
 def a_run_without_end(folder: Path) -> Argv:
-    """limit_s is inf; give more than 0 seconds, or leave it out"""
+    """limit_s is inf; give a number in (0, inf)"""
     return run(folder, more=["--limit_s", "1e400"])

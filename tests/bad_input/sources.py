@@ -78,7 +78,7 @@ def a_kind_of_source_that_is_not_known(folder: Path) -> Argv:
 
 @row()
 def a_rate_of_zero(folder: Path) -> Argv:
-    """capture.fps is 0.0; give a rate above 0"""
+    """fps is 0.0; give a number in (0, 1000)"""
     return run(folder, more=["--capture.fps", "0"])
 
 
@@ -102,7 +102,7 @@ def an_option_of_a_camera_that_is_no_number(folder: Path) -> Argv:
 
 @row()
 def a_rate_asked_of_a_recording(folder: Path) -> Argv:
-    """fps cannot be set for file://; flip, codec and backend can"""
+    """fps cannot be set for this source; possible: flip, codec, backend"""
     return run(folder, source=f"file://{folder / 'nowhere.mp4'}?fps=10")
 
 
@@ -166,7 +166,7 @@ def a_recording_of_poses_that_breaks_off(folder: Path) -> Argv:
 
 @row()
 def raw_frames_that_no_memory_holds(folder: Path) -> Argv:
-    """capture.width and capture.height must both be given, and be from 1 to 65535"""
+    """; give a number in [1, 65535]"""
     return run(folder, source=f"-?width={10**30}&height=48")
 
 

@@ -1,5 +1,7 @@
 """Source URIs and their options."""
 
+from pathlib import Path
+
 import pytest
 
 from edge.capture.address import Address, parse
@@ -52,11 +54,19 @@ def test_options_of_the_uri_override_settings():
         ("csi://left", "csi://left is not a camera number"),
         ("0?flip=upside", "capture.flip is 'upside'"),
         ("0?codec=vp9", "unknown camera codec 'vp9'"),
-        ("file:///a.mp4?fps=5", "fps cannot be set for file://"),
+        ("file:///a.mp4?fps=5", "fps cannot be set for this source"),
         ("file:///a.mp4?codec=h256", "no hardware decoder for codec 'h256'; known: h264, h265"),
         ("rtsp://127.0.0.1:9/s#codec=h256", "no hardware decoder for codec 'h256'"),
-        ("replay://poses.jsonl?flip=vertical", "flip cannot be set for replay://"),
-        ("rtsp://127.0.0.1:9/s#width=640&height=480", "width cannot be set for rtsp://"),
+        ("replay://poses.jsonl?flip=vertical", "flip cannot be set for this source"),
+        ("rtsp://127.0.0.1:9/s#width=640&height=480", "width cannot be set for this source"),
+        (
+            "csi://0?codec=h264",
+            "codec cannot be set for this source; possible: fps, width, height, flip, stall_s",
+        ),
+        ("http://127.0.0.1:9/s#backend=gstreamer", "backend cannot be set for this source"),
+        ("-?width=64&height=48&stall_s=1", "stall_s cannot be set for this source"),
+        ("file:///a.mp4?stall_s=1", "stall_s cannot be set for this source"),
+        (f"{Path(__file__).parent}?width=640&height=480", "width cannot be set for this source; possible: fps, flip"),
     ],
 )
 def test_invalid_options_are_refused(uri, says):

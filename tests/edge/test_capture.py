@@ -134,7 +134,7 @@ def test_a_video_over_http_is_read_whatever_the_backend(tmp_path):
     serve = partial(SimpleHTTPRequestHandler, directory=tmp_path)
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        source = open_source(f"http://127.0.0.1:{server.server_port}/a.mp4#backend=gstreamer")
+        source = open_source(f"http://127.0.0.1:{server.server_port}/a.mp4", CaptureConfig(backend="gstreamer"))
         assert [videos.number(frame.image) for frame in source] == [0, 1, 2, 3, 4] and not source.live
         source.close()
         server.shutdown()

@@ -70,5 +70,6 @@ def test_the_score_is_the_current_labels_and_for_unknown_the_likeliest():
     "wrong", [{"hz": 0}, {"smoothing": 0}, {"stride_frames": 0}, {"min_fill": 1.1}, {"min_score": -0.1}, {"hold": 2}]
 )
 def test_invalid_values_are_refused(wrong):
-    with pytest.raises(ConfigError, match="decisions"):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ConfigError, match=f"{name} is {value}; give a number in"):
         DecisionConfig(**wrong)

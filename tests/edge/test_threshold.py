@@ -131,5 +131,5 @@ def test_clips_of_the_wrong_shape_or_number_are_refused(tmp_path):
         with pytest.raises(DataError, match=f"{name}.npz"):
             threshold(ThresholdConfig(folder, tmp_path / f"{name}.npz"))
     for right in (0, 1.1):
-        with pytest.raises(ConfigError, match="give a share"):
+        with pytest.raises(ConfigError, match="give a number in"):
             ThresholdConfig(folder, tmp_path, right=right)
