@@ -14,7 +14,6 @@ from calibrate.calibration_set import LabelledClips, clips_for, held_out
 from calibrate.configuration import VerifyConfig
 from calibrate.evaluation.compare import (
     Deviation,
-    Latency,
     agreement,
     agreement_threshold,
     deviation,
@@ -23,6 +22,7 @@ from calibrate.evaluation.compare import (
     top1,
     unbatched,
 )
+from edge.bench.query_times import QueryTimes
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
@@ -63,7 +63,7 @@ class NetworkResult:
     labelled: Comparison | None
     top1: float | None
     bytes_ratio: float
-    latency: Latency
+    latency: QueryTimes
     missed: list[str]
 
 
@@ -100,7 +100,7 @@ def verify(config: VerifyConfig) -> None:
             "held_out": config.held_out,
             "budget": asdict(budget),
             "bundle_budget": asdict(bundle.manifest.budget),
-            "networks": [asdict(r) for r in results],
+            "networks": [asdict(r) | {"latency": r.latency.medians()} for r in results],
             "not_run": skipped,
             "layers": [asdict(gap) for gap in layers],
         }
@@ -186,7 +186,7 @@ def _show(
         found = r.labelled or r.stored
         errors = f"{found.error.largest:.3f}, {found.error.mean:.4f}\nof {found.error.scale:.2f}"
         accuracy = "" if r.top1 is None else f"{r.top1:.2f}"
-        times = f"{r.latency.p50_ms:.2f}, {r.latency.p90_ms:.2f}"
+        times = f"{r.latency.host.p50_ms:.2f}, {r.latency.host.p90_ms:.2f}"
         size = f"{100 * r.bytes_ratio:.0f}"
         table.add_row(r.network, accuracy, f"{found.agreement:.2f}", errors, times, size)
     console.print(table)

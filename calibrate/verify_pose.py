@@ -9,10 +9,11 @@ from pathlib import Path
 from rich.table import Table
 
 from calibrate.configuration import VerifyPoseConfig
-from calibrate.evaluation.compare import Deviation, Latency, deviation, latencies, outputs
+from calibrate.evaluation.compare import Deviation, deviation, latencies, outputs
 from calibrate.evaluation.compare_poses import people_agreement, require_people
 from calibrate.images import evenly_spaced
 from calibrate.pose_inputs import estimator, pose_inputs
+from edge.bench.query_times import QueryTimes
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.files import require_writable, write_json
@@ -36,7 +37,7 @@ class PoseVerdict:
     errors: Mapping[str, Deviation]
     bytes_ratio: float
     people: Mapping[str, int]
-    latency: tuple[Latency, Latency]
+    latency: tuple[QueryTimes, QueryTimes]
     measured: Mapping[str, float]
     missed: list[str]
 
@@ -81,13 +82,15 @@ def _conclude(verdict: PoseVerdict, report: Path | None) -> None:
         table.add_row(name.replace("_", " "), f"{value:.2f} %")
     for name, e in verdict.errors.items():
         table.add_row(f"{name}: largest, mean error", f"{e.largest:.4f}, {e.mean:.5f} of {e.scale:.3f}")
-    for name, latency in zip(("FP32", "candidate"), verdict.latency, strict=True):
-        table.add_row(f"{name}: p50, p90", f"{latency.p50_ms:.2f}, {latency.p90_ms:.2f} ms")
-    table.add_row("times as fast", f"{verdict.latency[0].p50_ms / verdict.latency[1].p50_ms:.2f}")
+    fp32, candidate = (times.host for times in verdict.latency)
+    for name, host in (("FP32", fp32), ("candidate", candidate)):
+        table.add_row(f"{name}: p50, p90", f"{host.p50_ms:.2f}, {host.p90_ms:.2f} ms")
+    table.add_row("times as fast", f"{fp32.p50_ms / candidate.p50_ms:.2f}")
     table.add_row("file size", f"{100 * verdict.bytes_ratio:.0f} %")
     table.add_row("verdict", "; ".join(verdict.missed) or "passed")
     console.print(table)
     if report is not None:
-        write_json(report, asdict(verdict) | {"passed": not verdict.missed})
+        latency = [times.medians() for times in verdict.latency]
+        write_json(report, asdict(verdict) | {"latency": latency, "passed": not verdict.missed})
     if verdict.missed:
         raise SystemExit(FAILED)

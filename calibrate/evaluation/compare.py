@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from edge.bench.query_times import QueryTimes
 from edge.cli.console import console
 from edge.contract.errors import EngineError
 from edge.contract.types import Float32
 from edge.engines.engine import Engine
-from edge.latency import percentiles
 
 Array = NDArray[Any]
 
@@ -104,36 +104,19 @@ def accuracies(known: Mapping[str, Any], fp32: Array, int8: Array, labels: NDArr
     }
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Median and 90th percentile of one run's wall time, in ms.
-
-    device_p50_ms: median of the network's time on the GPU by the GPU's clock; None elsewhere.
-    """
-
-    p50_ms: float
-    p90_ms: float
-    device_p50_ms: float | None = None
-
-
-def latencies(engines: Sequence[Engine], sample: Array, rounds: int) -> list[Latency]:
+def latencies(engines: Sequence[Engine], sample: Array, rounds: int) -> list[QueryTimes]:
     """Measure each engine over ``rounds`` runs, in alternating turns so that changes in machine load affect all."""
-    times: list[list[float]] = [[] for _ in engines]
-    device: list[list[float]] = [[] for _ in engines]
+    host_ms: list[list[float]] = [[] for _ in engines]
+    device_ms: list[list[float]] = [[] for _ in engines]
     for done in range(0, rounds, TURN):
-        for engine, spent, on_gpu in zip(engines, times, device, strict=True):
+        for engine, spent, on_gpu in zip(engines, host_ms, device_ms, strict=True):
             time.sleep(REST_S)
             for run in range(WARM_UP + min(TURN, rounds - done)):
                 start = time.perf_counter()
                 engine.run({engine.inputs[0].name: sample})
                 if run < WARM_UP:
                     continue
-                spent.append(time.perf_counter() - start)
+                spent.append(1000 * (time.perf_counter() - start))
                 if engine.device_s is not None:
-                    on_gpu.append(engine.device_s)
-    return [_latency(*both) for both in zip(times, device, strict=True)]
-
-
-def _latency(times: list[float], device: list[float]) -> Latency:
-    p50_ms, p90_ms = (1e3 * p for p in percentiles(times, (0.5, 0.9)))
-    return Latency(p50_ms, p90_ms, 1e3 * percentiles(device, (0.5,))[0] if device else None)
+                    on_gpu.append(1000 * engine.device_s)
+    return [QueryTimes.of(*times_ms) for times_ms in zip(host_ms, device_ms, strict=True)]

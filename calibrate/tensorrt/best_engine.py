@@ -20,13 +20,14 @@ from rich.table import Table
 
 from calibrate.calibration_set import clips_for
 from calibrate.configuration import EngineConfig
-from calibrate.evaluation.compare import Latency, agreement_threshold, latencies
+from calibrate.evaluation.compare import agreement_threshold, latencies
 from calibrate.evaluation.evaluator import Evaluator, labels_evaluator, logits_evaluator, people_evaluator
 from calibrate.images import evenly_spaced
 from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
 from calibrate.tensorrt.builder import Precision
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 from calibrate.tensorrt.engine_choice import Candidate, Choice, choose, comparison
+from edge.bench.query_times import QueryTimes
 from edge.cli.console import console
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.errors import EngineError
@@ -168,7 +169,7 @@ def _build(
 
 
 def _candidate(
-    name: Precision, engine: TensorRtEngine, latency: Latency, evaluation: Evaluator, on_dla: bool
+    name: Precision, engine: TensorRtEngine, latency: QueryTimes, evaluation: Evaluator, on_dla: bool
 ) -> Candidate:
     """Evaluate an engine. One that returns NaN, as half precision may, is unavailable; FP32 then raises EngineError."""
     try:
@@ -191,8 +192,8 @@ def _keep(trial: Path, out: Path, compared: dict[str, Any]) -> None:
 def _show(candidates: list[Candidate], choice: Choice, reference: str) -> None:
     table = Table("precision", "p50 ms", "p90 ms", "GPU ms", "agrees %", "top-1 lost", "", title=f"against {reference}")
     for c in candidates:
-        figures = () if c.latency is None else (c.latency.p50_ms, c.latency.p90_ms, c.latency.device_p50_ms)
-        times = [f"{ms:.2f}" if ms is not None else "" for ms in figures or (None,) * 3]
+        figures = (None,) * 3 if c.latency is None else c.latency.medians().values()
+        times = [f"{ms:.2f}" if ms is not None else "" for ms in figures]
         agrees = "" if c.latency is None else f"{c.agreement:.2f}"
         lost = "" if c.top1_drop is None else f"{c.top1_drop:.2f}"
         table.add_row(c.precision, *times, agrees, lost, choice.reasons[c.precision])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from calibrate.evaluation.compare import Latency
+from edge.bench.query_times import QueryTimes
 from edge.contract.errors import EngineError
 from edge.contract.manifest import AccuracyBudget
 
@@ -20,7 +20,7 @@ class Candidate:
     """
 
     precision: str
-    latency: Latency | None = None
+    latency: QueryTimes | None = None
     agreement: float = 0.0
     top1_drop: float | None = None
     excluded: str = ""
@@ -44,7 +44,7 @@ def choose(candidates: Sequence[Candidate], budget: AccuracyBudget, forced: str 
     Raises EngineError if none qualifies, with every candidate's reason, or with that of the forced one.
     """
     rejections = {c.precision: c.rejection(budget) for c in candidates}
-    built = {c.precision: c.latency for c in candidates if c.latency is not None}
+    built = {c.precision: c.latency.host for c in candidates if c.latency is not None}
     if forced is None:
         eligible = {p: latency for p, latency in built.items() if not rejections[p]}
     elif forced in built:
@@ -67,7 +67,7 @@ def choose(candidates: Sequence[Candidate], budget: AccuracyBudget, forced: str 
             reasons[precision] = f"{forced} was forced"
         else:
             assert candidate.latency is not None
-            ratio = candidate.latency.p50_ms / eligible[kept].p50_ms
+            ratio = candidate.latency.host.p50_ms / eligible[kept].p50_ms
             reasons[precision] = f"{ratio:.2f} times the time of {kept}"
     return Choice(kept, reasons)
 
@@ -81,6 +81,6 @@ def _figures(candidate: Candidate, verdict: str) -> dict[str, Any]:
     """Without times and accuracy where there is no usable engine."""
     found: dict[str, Any] = {"precision": candidate.precision, "verdict": verdict}
     if candidate.latency is not None:
-        times = {name: ms if ms is None else round(ms, 4) for name, ms in asdict(candidate.latency).items()}
+        times = {name: ms if ms is None else round(ms, 4) for name, ms in candidate.latency.medians().items()}
         found |= {**times, "agreement": candidate.agreement, "top1_drop": candidate.top1_drop}
     return found

@@ -27,6 +27,16 @@ class QueryTimes:
     host: Latency
     device: Latency | None
 
+    @staticmethod
+    def of(host_ms: Sequence[float], device_ms: Sequence[float]) -> QueryTimes:
+        """host_ms: at least one. device_ms: none if the runtime has no such clock."""
+        return QueryTimes(Latency.of(host_ms), Latency.of(device_ms) if device_ms else None)
+
+    def medians(self) -> dict[str, float | None]:
+        """For the reports of `calibrate`, not rounded."""
+        device = None if self.device is None else self.device.p50_ms
+        return {"p50_ms": self.host.p50_ms, "p90_ms": self.host.p90_ms, "device_p50_ms": device}
+
     def figures(self) -> dict[str, Any]:
         """For latency.json: the host's figures, and under "device" the GPU's."""
         device = None if self.device is None else self.device.figures("queries")
@@ -44,7 +54,7 @@ def query_times(engine: Engine, inputs: Mapping[str, NDArray[Any]], queries: int
         host_ms.append(1000 * (time.perf_counter() - start))
         if engine.device_s is not None:
             device_ms.append(1000 * engine.device_s)
-    return QueryTimes(Latency.of(host_ms), Latency.of(device_ms) if device_ms else None)
+    return QueryTimes.of(host_ms, device_ms)
 
 
 def pose_network_times(config: PoseConfig, queries: int, warm_up: int) -> dict[str, QueryTimes]:

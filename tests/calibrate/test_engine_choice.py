@@ -2,8 +2,8 @@
 
 import pytest
 
-from calibrate.evaluation.compare import Latency
 from calibrate.tensorrt.engine_choice import Candidate, choose
+from edge.bench.query_times import QueryTimes
 from edge.contract.errors import EngineError
 from edge.contract.manifest import AccuracyBudget
 
@@ -11,7 +11,7 @@ BUDGET = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0)
 
 
 def candidate(precision: str, ms: float, agreement: float = 100.0, drop: float | None = None) -> Candidate:
-    return Candidate(precision, Latency(ms, 2 * ms), agreement, drop)
+    return Candidate(precision, QueryTimes.of([ms], []), agreement, drop)
 
 
 FP32, FP16 = candidate("fp32", 4.0, drop=0.0), candidate("fp16", 2.0, 99.9, 0.1)
