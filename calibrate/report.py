@@ -14,7 +14,7 @@ from edge.cli.report_page import markdown_table, replace_section
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import BundleError, DataError
 from edge.contract.manifest import AccuracyBudget
-from edge.contract.reading import read_json
+from edge.contract.reading import read_json, wrap_value_errors
 
 VERIFY_AGAIN = "write it with `python -m calibrate verify --clips test.npz --report`"
 COLUMNS = (
@@ -26,16 +26,10 @@ def report(config: ReportConfig) -> None:
     """Replace the section. Raises DataError if the report is absent or was made without labelled clips."""
     bundle = read_bundle(config.bundle)
     verified = read_json(config.verified, DataError, VERIFY_AGAIN)
-    try:
+    with wrap_value_errors(f"{config.verified} or the bundle's {CALIBRATION}", DataError, VERIFY_AGAIN):
         if not all(network.get("labelled") for network in verified["networks"]):
             raise DataError("contains no results on labelled clips", where=config.verified, hint=VERIFY_AGAIN)
         lines = section(bundle, verified)
-    except (ArithmeticError, LookupError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(
-            f"it or the bundle's {CALIBRATION} lacks a value of the section: {type(error).__name__} {error}",
-            where=config.verified,
-            hint=VERIFY_AGAIN,
-        ) from error
     name = str(bundle.manifest.training.get("dataset", bundle.manifest.name))
     replace_section(config.page, f"{name}, INT8", "\n".join(lines), title="INT8 against FP32")
     console.print("\n".join(lines))

@@ -13,7 +13,7 @@ from rich.table import Table
 from edge.bench.latency_report import FORMAT
 from edge.cli.console import console, print_data
 from edge.contract.errors import DataError
-from edge.contract.reading import read_json
+from edge.contract.reading import read_json, wrap_value_errors
 
 MIN_CHANGE = 0.03
 """Smaller relative changes are noise: clocks and caches cause as much between two starts."""
@@ -38,14 +38,8 @@ class Change:
 def compare(earlier: Path, later: Path) -> None:
     """Print the ratio of every figure that both files have. Raises DataError if one is not a latency report."""
     before, after = _read(earlier), _read(later)
-    try:
+    with wrap_value_errors(f"{earlier} or {later}", DataError, "measure again"):
         mismatches, found = differences(before, after), changes(before, after)
-    except (ArithmeticError, LookupError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(
-            f"a figure to compare is missing or damaged: {type(error).__name__} {error}",
-            where=f"{earlier} or {later}",
-            hint="measure again",
-        ) from error
     for mismatch in mismatches:
         console.print(f"warning: the reports differ in {mismatch}")
     table = Table("what", "before", "after", "ratio", "")

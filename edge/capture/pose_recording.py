@@ -18,7 +18,7 @@ import numpy as np
 
 from edge.contract.errors import SourceError
 from edge.contract.layouts import LAYOUTS
-from edge.contract.reading import wrap_read_errors
+from edge.contract.reading import parse_json, wrap_read_errors
 from edge.contract.types import Frame, FrameResult, Image, Pose
 
 FORMAT = "skd-edge poses"
@@ -88,7 +88,7 @@ def read_header(path: Path) -> RecordingHeader:
         raise SourceError("no such recording", where=path, hint=_NOT_ONE)
     try:
         with _opened(path) as stream:
-            raw = json.loads(stream.readline())
+            raw = parse_json(stream.readline())
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise ValueError(f"its first line has no format {FORMAT!r}")
         if raw["version"] != VERSION:

@@ -37,6 +37,17 @@ def wrap_read_errors(path: Path | str, error: type[SkdError], hint: str) -> Iter
         raise error(f"cannot be read: {refusal.strerror or refusal}", where=path, hint=hint) from refusal
 
 
+@contextmanager
+def wrap_value_errors(where: Path | str, error: type[SkdError], hint: str) -> Iterator[None]:
+    """Turn what the block raises for a missing key, or a value of the wrong type or size, into ``error``."""
+    try:
+        yield
+    except KeyError as missing:
+        raise error(f"key {missing} is missing", where=where, hint=hint) from missing
+    except (ArithmeticError, LookupError, TypeError, AttributeError, ValueError) as wrong:
+        raise error("a value is missing, or of the wrong type or size", where=where, hint=hint) from wrong
+
+
 def read_text(path: Path, error: type[SkdError], hint: str) -> str:
     """The text of a UTF-8 file, without a byte-order mark. Raises ``error`` if it is not text."""
     try:
@@ -48,7 +59,15 @@ def read_text(path: Path, error: type[SkdError], hint: str) -> str:
 
 def read_json(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:
     """The object in a JSON file. Raises ``error`` if the file is missing, damaged or holds anything else."""
-    return _parse(json.loads, read_text(path, error, hint), "JSON object", partial(error, where=path, hint=hint))
+    return _parse(parse_json, read_text(path, error, hint), "JSON object", partial(error, where=path, hint=hint))
+
+
+def parse_json(text: str) -> Any:
+    """The value of JSON text. Raises ValueError for other text, and for half of a surrogate pair."""
+    found = json.loads(text)
+    if "\\u" in text:
+        json.dumps(found, ensure_ascii=False).encode()  # half a pair could be neither printed nor written
+    return found
 
 
 def read_yaml(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:

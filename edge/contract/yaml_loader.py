@@ -27,12 +27,15 @@ class YamlLoader(yaml.SafeLoader):
         try:
             return super().get_single_data()
         except (ValueError, AttributeError, LookupError) as error:
-            raise yaml.YAMLError("a date that there is not, or a value that is not what its tag says") from error
+            raise yaml.YAMLError(
+                "a date or character that there is not, or a value that is not what its tag says"
+            ) from error
 
 
 def _count(node: Any, counts: dict[int, int]) -> int:
     """The number of values of a node, aliases written out. counts: of the nodes seen so far, by id."""
     if isinstance(node, yaml.ScalarNode):
+        node.value.encode()  # half of a surrogate pair, as "\ud800", could be neither printed nor written
         return 1
     if id(node) not in counts:
         counts[id(node)] = MAX_VALUES  # for an alias inside itself

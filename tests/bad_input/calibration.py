@@ -215,7 +215,7 @@ def a_report_of_what_was_not_measured(folder: Path) -> Argv:
 
 @row()
 def a_report_that_was_cut(folder: Path) -> Argv:
-    """v.json: it or the bundle's calibration.json lacks a value of the section: KeyError 'budget'"""
+    """v.json or the bundle's calibration.json: key 'budget' is missing; write it with"""
     bundle = good_bundle(folder)
     (bundle / "calibration.json").write_text("{}")
     networks = [{"network": name, "labelled": {"samples": 1}} for name in ("student.onnx", "student.int8.onnx")]

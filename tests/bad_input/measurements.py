@@ -38,7 +38,7 @@ def clips_that_are_damaged(folder: Path) -> Argv:
 
 @row()
 def a_floor_above_everything(folder: Path) -> Argv:
-    """min_top1 is 101.0; give percent, 0 to 100"""
+    """min_top1 is 101.0; give a number in [0, 100]"""
     return accuracy(folder, "--min_top1", "101", clips=np.zeros((2, 3, 32, 13, 1)), labels=[0, 1])
 
 
@@ -65,7 +65,7 @@ def a_comparison_with_what_is_no_report(folder: Path) -> Argv:
 
 @row()
 def a_comparison_with_a_report_that_was_cut(folder: Path) -> Argv:
-    """a figure to compare is missing or damaged: KeyError 'bundle'; measure again"""
+    """after.json: key 'bundle' is missing; measure again"""
     for name in ("before.json", "after.json"):
         (folder / name).write_text(json.dumps({"format": FORMAT, "loop": []}))
     return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "after.json"]
@@ -73,7 +73,7 @@ def a_comparison_with_a_report_that_was_cut(folder: Path) -> Argv:
 
 @row()
 def a_comparison_with_a_figure_of_hundreds_of_digits(folder: Path) -> Argv:
-    """a figure to compare is missing or damaged: OverflowError"""
+    """after.json: a value is missing, or of the wrong type or size; measure again"""
     for name in ("before.json", "after.json"):
         keys = ("bundle", "precision", "threads", "source", "pose", "student")
         machine = dict.fromkeys(("machine", "cpu", "cores", "power_mode"))
@@ -101,6 +101,20 @@ def a_soak_of_a_video_that_is_not_there(folder: Path) -> Argv:
 def a_soak_that_is_all_warm_up(folder: Path) -> Argv:
     """minutes is 1, warm_up_minutes is 2; give a longer run, or a shorter warm-up, above 0"""
     return ["edge", "soak", "--minutes", "1", "--warm_up_minutes", "2"]
+
+
+@row()
+def a_soak_whose_report_is_its_source(folder: Path) -> Argv:
+    """clip.mp4 is the source itself; give the output another name"""
+    given = video(folder)
+    return ["edge", "soak", "--source", given, "--bundle", good_bundle(folder), "--report", given]
+
+
+@row()
+def a_comparison_with_text_that_cannot_be_printed(folder: Path) -> Argv:
+    """before.json: not readable as JSON: 'utf-8' codec can't encode character"""
+    (folder / "before.json").write_text(json.dumps({"format": FORMAT, "bundle": "\ud800"}))
+    return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "before.json"]
 
 
 @row()

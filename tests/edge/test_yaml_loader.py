@@ -22,6 +22,7 @@ BILLIONS = "a: &a [x, x]\n" + "".join(
         ("a: !!float ''", "not what its tag says"),
         ("a: !!bool perhaps", "not what its tag says"),
         ("a: !!timestamp now", "not what its tag says"),
+        ('a: "\\ud800"', "a date or character that there is not"),
     ],
 )
 def test_one_error_says_what_is_wrong(text, says, tmp_path):
@@ -34,7 +35,7 @@ def test_one_error_says_what_is_wrong(text, says, tmp_path):
 
 def test_a_date_that_there_is_not_is_an_error_only_where_dates_are_read(tmp_path):
     (tmp_path / "a.yaml").write_text("a: 2026-13-45")
-    with pytest.raises(DataError, match="a date that there is not"):
+    with pytest.raises(DataError, match="a date or character that there is not"):
         read_yaml(tmp_path / "a.yaml", DataError, "write it again")
     assert read_flags("a: 2026-13-45") == {"a": "2026-13-45"}
 
