@@ -29,10 +29,7 @@ def run(config: RunConfig) -> None:
     :meth:`edge.loop.pipeline.Pipeline.run` says. Raises SourceError for a recording without people.
     """
     with open_parts(config) as parts:
-        for name, description in parts.describe().items():
-            console.print(f"{name:8} {description}")
-        if config.self_test:
-            parts.student.self_test(parts.bundle).require(parts.student.describe())
+        parts.introduce(config.self_test)
         history = LatencyHistory(WARM_UP_FRAMES)
         outcome, stop = _run(config, parts, history)
         print_summary(config, outcome, history)
@@ -93,7 +90,7 @@ def _require_people(config: RunConfig, source: Source, outcome: RunOutcome) -> N
             f"nobody could be tracked: bodies were seen in {outcome.with_poses} of {outcome.frames} frames, "
             f"never in {config.tracker.birth_hits} in a row",
             where=source.uri,
-            hint="give a longer or steadier recording, or lower tracker.birth_hits",
+            hint="process more frames, give a steadier recording, or lower tracker.birth_hits",
         )
     raise SourceError(
         f"no person in view in {outcome.frames} frames",

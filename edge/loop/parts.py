@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from edge.capture.source import Source
-from edge.cli.console import print_warning
+from edge.cli.console import console, print_warning
 from edge.contract.bundle import Bundle, read_bundle
 from edge.loop.action_stage import ActionStage
 from edge.loop.config import RunConfig
@@ -36,6 +36,13 @@ class Parts:
     def describe(self) -> dict[str, str]:
         """One phrase about each part, for reports."""
         return {"source": self.source.describe(), "pose": self.pose.describe(), "student": self.student.describe()}
+
+    def introduce(self, self_test: bool) -> None:
+        """Print the description. self_test: raise EngineError for a student that is not the bundle's."""
+        for name, description in self.describe().items():
+            console.print(f"{name:8} {description}")
+        if self_test:
+            self.student.self_test(self.bundle).require(self.student.describe())
 
 
 @contextmanager

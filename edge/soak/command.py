@@ -20,7 +20,7 @@ from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import ConfigError
-from edge.contract.files import require_writable, write_json
+from edge.contract.files import write_json
 from edge.image_pool import ImagePool
 from edge.latency import DECISION, POSE, Latency, LatencyHistory, latency_table
 from edge.loop.config import RunConfig
@@ -119,15 +119,12 @@ def soak(config: SoakConfig) -> None:
 
     Ctrl-C keeps and prints the result so far, and exits with code 130.
     """
-    require_writable(config.report)
     rng = random.Random(config.seed)
+    path = config.source or fetch(DEMO_CLIP)[0]
     recogniser = RecogniserConfig(threads=config.pose.threads)
-    run = RunConfig("soak", config.bundle, pose=config.pose, recogniser=recogniser)
-    with open_parts(run, _camera(config, rng)) as parts:
-        for name, description in parts.describe().items():
-            console.print(f"{name:8} {description}")
-        # As `run` does; it also allocates the memory of the largest batch.
-        parts.student.self_test(parts.bundle).require(parts.student.describe())
+    run = RunConfig(str(path), config.bundle, pose=config.pose, recogniser=recogniser, report=config.report)
+    with open_parts(run, _camera(path, config.loss_every_s, rng)) as parts:
+        parts.introduce(run.self_test)  # the test also allocates the memory of the largest batch
         history = LatencyHistory(WARM_UP_FRAMES)
         outcome, result, stop = _run(config, parts, history, rng)
         _print_result(result, history)
@@ -227,16 +224,16 @@ def _print_result(result: SoakResult, history: LatencyHistory) -> None:
     )
 
 
-def _camera(config: SoakConfig, rng: random.Random) -> Source:
+def _camera(path: Path, loss_every_s: float, rng: random.Random) -> Source:
     """The recording as a camera that is lost at random and takes up to two seconds to reopen."""
     from edge.capture.live import Backoff, LiveSource
     from edge.soak.flaky_video import FlakyVideo
 
-    path, pool = config.source or fetch(DEMO_CLIP)[0], ImagePool()
+    pool = ImagePool()
 
     def open_video() -> FlakyVideo:
         time.sleep(rng.uniform(0, 2))
-        return FlakyVideo(path, rng, config.loss_every_s, pool)
+        return FlakyVideo(path, rng, loss_every_s, pool)
 
     hint = "give a readable video"
     return LiveSource(str(path), open_video, CaptureConfig(), hint=lambda: hint, backoff=Backoff(0.1, 0.4))
