@@ -30,6 +30,7 @@ def test_order_corruption_and_dropout_change_per_epoch_the_rate_per_step_and_lab
 
     def recorded(loss_function: Any, batches: Any, *rest: Any) -> dict[str, float]:
         (batch,) = batches
+        assert rest[2] == "revision", "as the paper's method says"
         clips.append(batch.low)
         # label_smoothing 0.2 spreads a fifth of each label over all classes.
         likeliest, shares = batch.targets.max(dim=1).values, batch.targets.sum(dim=1)
@@ -58,25 +59,24 @@ def test_order_corruption_and_dropout_change_per_epoch_the_rate_per_step_and_lab
     assert rates == pytest.approx([0.05 * min(p / 0.05, 1) * (1 + math.cos(math.pi * p)) / 2 for p in progress])
 
 
-def test_another_seed_gives_other_weights(tmp_path: Path, teacher: Path) -> None:
-    config = replace(teacher_config(tmp_path / "run"), seed=1, optimiser=replace(SHORT, epochs=1))
-    train_teacher(config)
-    one, other = load_checkpoint(config.out).network, load_checkpoint(teacher).network
-    assert not torch.equal(one["l1.gcn1.Linear_weight"], other["l1.gcn1.Linear_weight"])
-
-
-def trained_weight(out: Path, see: Literal["hq", "lq"], drop: float) -> torch.Tensor:
-    data, settings = replace(DATA, pairs=replace(DATA.pairs, drop=drop)), replace(SHORT, epochs=1)
-    train_teacher(replace(teacher_config(out), data=data, see=see, optimiser=settings))
+def trained_weight(
+    out: Path, see: Literal["hq", "lq"] = "hq", seed: int = 0, drop: float = 0.1, balanced: bool = False
+) -> torch.Tensor:
+    data, settings = replace(DATA, pairs=replace(DATA.pairs, drop=drop)), replace(SHORT, epochs=1, balanced=balanced)
+    train_teacher(replace(teacher_config(out), data=data, see=see, optimiser=settings, seed=seed))
     weight: torch.Tensor = load_checkpoint(out).network["fc.weight"]
     return weight
 
 
-def test_a_network_trained_on_hq_never_sees_a_dropped_joint(tmp_path: Path) -> None:
+def test_seed_order_and_lq_clips_change_the_weights_and_dropped_joints_no_hq_clip(
+    tmp_path: Path,
+) -> None:
+    one = trained_weight(tmp_path / "one")
+    assert not torch.equal(one, trained_weight(tmp_path / "seed", seed=1))
+    assert not torch.equal(one, trained_weight(tmp_path / "balanced", balanced=True))
     # Dropping uses the same random numbers whatever the probability, so only a network on LQ clips is affected.
-    some, many = (trained_weight(tmp_path / f"hq{drop}", "hq", drop) for drop in (0.1, 0.9))
-    assert torch.equal(some, many)
-    some, many = (trained_weight(tmp_path / f"lq{drop}", "lq", drop) for drop in (0.1, 0.9))
+    assert torch.equal(one, trained_weight(tmp_path / "hq", drop=0.9))
+    some, many = (trained_weight(tmp_path / f"lq{drop}", "lq", drop=drop) for drop in (0.1, 0.9))
     assert not torch.equal(some, many)
 
 
@@ -112,7 +112,11 @@ def test_only_a_method_that_redraws_does_so_if_the_data_do_not(
     assert runs[0].train.config == replace(once.pairs, redraw=redraws) and runs[0].about["pairs"]["redraw"] is False
 
 
-def test_a_student_is_compared_class_by_class_with_the_baseline(tmp_path: Path, teacher: Path) -> None:
+def test_a_student_is_compared_class_by_class_with_the_baseline_and_its_adapter_is_trained_too(
+    tmp_path: Path, teacher: Path, student: Path
+) -> None:
     config = replace(student_config(tmp_path / "run", teacher), baseline=teacher, optimiser=replace(SHORT, epochs=1))
     train_student(config)
     assert (tmp_path / "run" / "gain.png").is_file()
+    one, three = (load_checkpoint(run).extra["weight"] for run in (config.out, student))
+    assert not torch.equal(one, three)

@@ -169,9 +169,11 @@ def pairs_of_known_errors(tmp_path: Path) -> Path:
 
 def test_the_command_writes_the_parameters_their_source_and_a_plot(pairs_of_known_errors: Path, tmp_path: Path) -> None:
     out = tmp_path / "fit" / "errors.yaml"
-    run_command_line("train", "", COMMANDS, ["fit-errors", "--pairs", str(pairs_of_known_errors), "--out", str(out)])
+    words = ["fit-errors", "--pairs", str(pairs_of_known_errors), "--out", str(out), "--fps", "7.5"]
+    run_command_line("train", "", COMMANDS, words)
     found = read_errors(out)
-    assert found.layout == "penn-13" and found.source["low"] == {"name": "cheap"} and found.source["frames"] == 24 * 900
+    assert (found.layout, found.fps) == ("penn-13", 7.5)
+    assert found.source["low"] == {"name": "cheap"} and found.source["frames"] == 24 * 900
     wrist = found.joints["left_wrist"]
     assert wrist.miss.share == pytest.approx(0.3, rel=0.2) and wrist.jitter == pytest.approx(0.08, rel=0.1)
     picture = cv2.imread(str(out.with_suffix(".png")))

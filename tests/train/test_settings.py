@@ -15,7 +15,10 @@ from train.configuration import AblationConfig, Hardware, StudentConfig, Teacher
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
+from train.error_fit.command import FitErrorsConfig
 from train.optimiser import Optimiser
+from train.video_pairs.command import PairsConfig
+from train.video_pairs.follow import FollowConfig
 
 TEACHER = "teacher --network dense_gcn --width 4 --data.clips_per_class 3 --data.pairs.preprocessing.length_frames 8"
 
@@ -69,6 +72,11 @@ def refused(command: str, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
         (partial(AblationConfig, Path("run")), {"seeds": (0, 1 << 63)}, "seeds is 9223372036854775808; give"),
         (partial(AblationConfig, Path("run")), {"teacher_width": 1 << 17}, "teacher_width is 131072"),
         (partial(AblationConfig, Path("run")), {"jobs": -1}, "jobs is -1"),
+        (partial(PairsConfig, Path("videos"), Path("out")), {"fps": 0.0}, "fps is 0.0; give a number in (0, inf]"),
+        (partial(PairsConfig, Path("videos"), Path("out")), {"test_share": 1.0}, "test_share is 1.0; give"),
+        (FollowConfig, {"max_distance": 0.0}, "max_distance is 0.0; give a number in (0, inf]"),
+        (partial(FitErrorsConfig, Path("pairs"), out=Path("e.yaml")), {"fps": 0.0}, "fps is 0.0; give a number in"),
+        (partial(FitErrorsConfig, Path("pairs"), out=Path("e.yaml")), {"out": Path("e.txt")}, "e.txt is not a YAML"),
     ],
 )
 def test_numbers_out_of_range_are_refused(kind: Callable[..., Any], number: dict[str, Any], message: str) -> None:

@@ -3,20 +3,14 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
-from edge.contract.errors import ConfigError, DataError
+from edge.contract.errors import DataError
 from edge.contract.layouts import JointLayout, convert, layout, mapping
 from edge.contract.types import Float32, Pose
-from edge.pose.registry import PoseConfig
-from train.video_pairs.command import PairsConfig
-from train.video_pairs.estimate import estimate_video
 from train.video_pairs.follow import FollowConfig, distance, follow_subject, match_body
-from train.video_pairs.two_estimators import TwoEstimators
 from train.video_pairs.videos import Video, find_videos, split
 
 BLAZE, TRT, PENN, COCO = layout("blazepose-33"), layout("trt_pose-18"), layout("penn-13"), layout("coco-17")
@@ -98,6 +92,22 @@ def test_a_longer_track_wins_over_a_larger_body() -> None:
     assert (good[:, BLAZE.joints.index("nose"), 0] == 100).all()
 
 
+def test_of_equal_tracks_the_first_is_the_subject_and_unseen_joints_are_at_zero() -> None:
+    first, second, cheap = body(BLAZE, 100), body(BLAZE, 600), body(TRT, 100)
+    first[5, 2] = cheap[7, 2] = 0
+    good, poor = follow_subject([poses(first, second)] * 3, [poses(cheap)] * 3, [0, 0.1, 0.2], LAYOUTS, FollowConfig())
+    for found, given, unseen in ((good, first, 5), (poor, cheap, 7)):
+        np.testing.assert_array_equal(found[1], np.where(np.arange(len(given))[:, None] == unseen, 0, given))
+
+
+def test_a_person_who_jumps_is_two_tracks_if_a_larger_similarity_is_asked_for() -> None:
+    high = [poses(body(BLAZE, 100 + 15 * (t % 2))) for t in range(6)]
+    for similarity, seen in ((0.15, 6), (0.9, 3)):
+        config = FollowConfig(min_similarity=similarity)
+        good, _ = follow_subject(high, [[]] * 6, [t / 10 for t in range(6)], LAYOUTS, config)
+        assert good.any(axis=(1, 2)).sum() == seen
+
+
 def test_a_subject_who_is_hidden_for_less_than_the_age_of_a_track_stays_the_subject() -> None:
     high = [poses(*([] if 3 <= t < 12 else [body(BLAZE, 100)])) for t in range(15)]
     for age_s, seen in ((1.0, 6), (0.5, 3)):
@@ -167,6 +177,8 @@ def test_folders_named_train_and_test_split_the_videos(tmp_path: Path) -> None:
     found = find_videos(touch(tmp_path, *names))
     assert {video.name: video.part for video in found} == {name: name.split("/")[0] for name in names}
     assert split(found, 0.9) == {name: name.startswith("train") for name in names}
+    found = find_videos(touch(tmp_path, "walk/1.mp4"))
+    assert {video.label for video in found} == {"train", "test", "walk"} and not any(video.part for video in found)
 
 
 @pytest.mark.parametrize(
@@ -198,41 +210,3 @@ def test_the_split_covers_every_class_and_a_new_video_moves_at_most_one_other() 
     assert {name for name in after if not after[name]} == set(ranked[:10])
     assert sum(before[name] != after[name] for name in before) <= 1
     assert split([Video("a/1.mp4", "a")], 0.25) == {"a/1.mp4": True}
-
-
-def test_equal_estimators_need_different_frame_heights() -> None:
-    same = PoseConfig(), PoseConfig()
-    assert TwoEstimators(*same, None).height == 144 and TwoEstimators(*same, 200).height == 200
-    with pytest.raises(ConfigError, match="both estimators would see the same"):
-        _ = TwoEstimators(*same, 0).height
-    assert TwoEstimators(PoseConfig(engine="openvino"), PoseConfig(threads=2), None).height == 144
-    with pytest.raises(ConfigError, match="low_height is -1; give a number in"):
-        PairsConfig(Path("videos"), Path("out"), low_height=-1)
-
-
-def test_the_record_names_the_network_and_the_engine_of_each_estimator() -> None:
-    recorded = TwoEstimators(PoseConfig("trt_pose", engine="cuda"), PoseConfig(), None).settings()
-    assert recorded["high"]["network"] == "pose_resnet18_body.onnx" and recorded["high"]["engine"] == "cuda"
-    assert recorded["low"]["network"] == "blazepose_full.tflite" and recorded["low"]["engine"] == "auto"
-    assert recorded["high"]["sha256"] != recorded["low"]["sha256"]
-
-
-def test_a_video_that_is_removed_while_it_is_read_gives_its_pair(tmp_path: Path) -> None:
-    video, joints = tmp_path / "0.avi", layout("penn-13")
-    written = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"MJPG"), 15, (64, 48))
-    for _ in range(4):
-        written.write(np.zeros((48, 64, 3), np.uint8))
-    written.release()
-    video_bytes = video.stat().st_size
-
-    class Estimator:
-        layout = joints
-
-        def estimate(self, image: object, time_s: float) -> list[Pose]:
-            video.unlink(missing_ok=True)
-            return [Pose(np.arange(3.0 * len(joints), dtype=np.float32).reshape(-1, 3) + 1, 1.0)]
-
-    both: Any = (Estimator(), Estimator())
-    found = estimate_video(video, tmp_path / "0.npz", both, FollowConfig(), None, lambda: None)
-    assert (found.frames, found.seen) == (4, 4)
-    assert np.load(tmp_path / "0.npz")["video_bytes"] == video_bytes

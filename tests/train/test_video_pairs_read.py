@@ -67,6 +67,7 @@ def test_a_joint_that_an_estimator_missed_is_unseen(tmp_path: Path) -> None:
         ({"layouts": {"high": "penn-13", "low": "other-3"}}, "layouts must be high and low, each one of penn-13, "),
         ({"layouts": {"high": "penn-13"}}, "layouts must be high and low, each one of penn-13, "),
         ({"layouts": {"high": "penn-13", "low": ["penn-13"]}}, r"layouts.low must be text, not \[penn-13\];"),
+        ({"format": 2}, "not of format 1;"),
         ({"versions": None}, "versions must be a mapping, not null;"),
         ({"finished": 1}, "finished must be true or false, not 1;"),
         ({"classes": 3}, "classes must be a list, not 3;"),

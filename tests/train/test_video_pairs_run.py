@@ -190,9 +190,12 @@ def test_one_run_at_a_time_makes_pairs(pairs: tuple[Path, "subprocess.CompletedP
             make_pairs(config)
         assert (out / FILE).read_bytes() == before
         other.communicate("end\n")
+    changed = videos / "stand" / "0.avi"
+    changed.write_bytes(changed.read_bytes() + b"more")
     with pytest.raises(SystemExit) as left:
         make_pairs(config)
     assert left.value.code == 1 and not list(out.glob("*.lock"))  # one video is broken
+    assert np.load(pair_file(out, "stand/0.avi"))["video_bytes"] == changed.stat().st_size
 
 
 def test_an_unusable_cuda_engine_is_one_line_and_nothing_is_written(videos: Path, tmp_path: Path) -> None:
