@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -156,9 +156,8 @@ class SinkWorker:
 
     def _run(self) -> None:
         """Feed the sink from the queue until it is closed: the body of the worker thread."""
-        stop_requested = False
         try:
-            with self._context as sink:
+            with suppress(_RunFailed), self._context as sink:
                 with self._changed:
                     self._ready = True
                     self._changed.notify_all()
@@ -166,19 +165,16 @@ class SinkWorker:
                     self._deliver(sink, *item)
                 if self._failed_run:
                     raise _RunFailed
-        except _RunFailed:
-            pass
         except StopRequested:
-            stop_requested = True
+            self.on_stop()
         except Exception as error:  # noqa: BLE001 raised again by open(), or by the pipeline
             self.error = error
+            self.on_stop()
         finally:
             with self._changed:
                 self._finished = True
                 self._queue.clear()
                 self._changed.notify_all()
-        if stop_requested or self.error is not None:
-            self.on_stop()
 
     def _append(self, frame: int, item: FrameResult | Event) -> None:
         if not self._finished:
@@ -187,10 +183,9 @@ class SinkWorker:
 
     def _get(self) -> tuple[int, FrameResult | Event] | None:
         with self._changed:
-            interval_s = None if self.options.idle is None else IDLE_INTERVAL_S
-            while not self._changed.wait_for(lambda: self._queue or self._closed, interval_s):
-                assert self.options.idle is not None
-                self.options.idle()
+            idle = self.options.idle
+            while not self._changed.wait_for(lambda: self._queue or self._closed, IDLE_INTERVAL_S if idle else None):
+                idle()  # type: ignore[misc]
             if not self._queue:
                 return None
             item = self._queue.popleft()
