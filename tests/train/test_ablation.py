@@ -44,7 +44,11 @@ def results(drop: float | None = 0.6) -> list[Result]:
     """Three methods over three seeds; each seed of the last one gains ten points, at three times the seconds."""
     top1 = {"teacher on HQ": (0.9, 0.9, 0.9), "alone": (0.5, 0.6, 0.7), "paper": (0.6, 0.7, 0.8)}
     seconds = {"teacher on HQ": math.nan, "alone": 2.0, "paper": 6.0}
-    return [Result(drop, name, seed, top1[name][seed], seconds[name]) for name in top1 for seed in (2, 1, 0)]
+    return [
+        Result(drop, name, seed, top1[name][seed], seconds[name] * (1, 1, 5)[seed])
+        for name in top1
+        for seed in (2, 1, 0)
+    ]
 
 
 def test_gains_are_computed_seed_by_seed() -> None:
@@ -82,18 +86,19 @@ def test_the_report_has_a_table_for_each_drop_and_says_how_it_was_made(tmp_path:
         "| paper | 70.00 +- 24.84 | 10.00 | 60.0 70.0 80.0 | +10.00 +- 0.00 | 33 % | 3.00 |",
     ]  # fmt: skip
     assert other.startswith("0.9\n")
-    write_ablation(tmp_path, None, about, results(None))
-    assert "### penn, recorded LQ skeletons" in (tmp_path / "ablation.md").read_text(encoding="utf-8")
+    write_ablation(tmp_path, None, about, [replace(result, top1=0.5) for result in results(None)])
+    page = (tmp_path / "ablation.md").read_text(encoding="utf-8")
+    assert "### penn, recorded LQ skeletons" in page and "nan" not in page
 
 
 def test_a_gap_within_its_confidence_interval_is_not_divided_by() -> None:
     def gaps(*teacher: float) -> list[float]:
-        top1 = {"teacher on HQ": teacher, "alone": (0.9, 0.8, 0.85), "paper": (0.92, 0.88, 0.9)}
+        top1 = {"teacher on HQ": teacher, "alone": (0.92, 0.8, 0.83), "paper": (0.9, 0.86, 0.865)}
         return [row.gap for row in rows_of([Result(None, m, s, v, 1.0) for m in top1 for s, v in enumerate(top1[m])])]
 
-    # Gains of 0, 10 and 5 points: 5 +- 4.303 * 5 / sqrt(3), which contains 0.
+    # Gains of -2, 10 and 7 points: 5 +- 4.303 * 6.2 / sqrt(3), which contains 0.
     assert all(math.isnan(gap) for gap in gaps(0.9, 0.9, 0.9))
-    assert gaps(0.95, 0.85, 0.9)[2] == pytest.approx(1), "all gain five points"
+    assert gaps(0.97, 0.85, 0.88)[2] == pytest.approx(0.5), "all gain five points, and the means differ by 2.5"
 
 
 def config(out: Path, **changes: object) -> AblationConfig:

@@ -101,8 +101,11 @@ def test_the_first_process_decides_for_all_and_the_last_of_the_best_epochs_is_ke
         weights.append(made.network["fc.weight"].clone())
         save(folder, made)
 
+    seen, predict = set[str](), fit.predict
     monkeypatch.setattr(fit, "save_checkpoint", recorded)
-    train_teacher(config(tmp_path, epochs=9, patience=2, held_out=0.34))
+    monkeypatch.setattr(fit, "predict", lambda *given, see: (seen.add(see), predict(*given, see=see))[1])
+    train_teacher(replace(config(tmp_path, epochs=9, patience=2, held_out=0.34), see="lq"))
+    assert seen == {"lq"}, "what it was trained on"
     found = load_checkpoint(tmp_path)
     assert [epoch[VALIDATION] for epoch in found.history] == [0.8, 0.9, 0.9, 0.7]
     assert [torch.equal(found.best["fc.weight"], one) for one in weights] == [False, False, True, False]

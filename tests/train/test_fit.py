@@ -25,7 +25,7 @@ from train.teach import train_student, train_teacher
 def test_order_corruption_and_dropout_change_per_epoch_the_rate_per_step_and_labels_are_smoothed(
     tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clips, seeds, rates = list[torch.Tensor](), list[int](), list[float]()
+    clips, seeds, rates, losses = list[torch.Tensor](), list[int](), list[float](), list[dict[str, float]]()
     compute = train.fit.compute_gradients
 
     def recorded(loss_function: Any, batches: Any, *rest: Any) -> dict[str, float]:
@@ -38,7 +38,8 @@ def test_order_corruption_and_dropout_change_per_epoch_the_rate_per_step_and_lab
             shares, likeliest * 0 + 1
         )
         seeds.append(torch.initial_seed())
-        return compute(loss_function, [batch], *rest)
+        losses.append(compute(loss_function, [batch], *rest))
+        return losses[-1]
 
     class RecordingSgd(torch.optim.SGD):
         def step(self, closure: Any = None) -> Any:
@@ -51,6 +52,8 @@ def test_order_corruption_and_dropout_change_per_epoch_the_rate_per_step_and_lab
     train_student(replace(student_config(tmp_path / "run", teacher), optimiser=settings))
     steps = 3 * BATCHES
     assert len(clips) == len(set(seeds)) * BATCHES == steps
+    means = [np.mean([loss["task"] for loss in losses[n : n + BATCHES]]) for n in range(0, steps, BATCHES)]
+    assert [epoch["task"] for epoch in load_checkpoint(tmp_path / "run").history] == pytest.approx(means)
     first, second = (torch.cat(clips[epoch * BATCHES : (epoch + 1) * BATCHES]) for epoch in (0, 1))
     # Compared by which joints are seen, sorted: with the same corruption, both epochs would be equal.
     seen = [sorted(clip[2].flatten().tolist() for clip in epoch) for epoch in (first, second)]
