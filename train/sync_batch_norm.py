@@ -40,12 +40,11 @@ class SyncBatchNorm(_BatchNorm):
         wide = input.float() if input.dtype == torch.bfloat16 else input
         mean = _mean(wide, axes, count)
         variance = _mean((wide - mean).square(), axes, count)
-        if self.running_mean is not None and self.running_var is not None and self.momentum is not None:
-            with torch.no_grad():
-                self.running_mean.lerp_(mean.flatten(), self.momentum)
-                self.running_var.lerp_(variance.flatten() * count / (count - 1), self.momentum)
-                if self.num_batches_tracked is not None:
-                    self.num_batches_tracked.add_(1)
+        assert self.momentum is not None
+        with torch.no_grad():
+            self.get_buffer("running_mean").lerp_(mean.flatten(), self.momentum)
+            self.get_buffer("running_var").lerp_(variance.flatten() * count / (count - 1), self.momentum)
+            self.get_buffer("num_batches_tracked").add_(1)
         scale, shift = (p.view_as(mean) for p in (self.weight, self.bias))
         out: Tensor = (wide - mean) * (variance + self.eps).rsqrt() * scale + shift
         return out.to(input.dtype)

@@ -104,8 +104,8 @@ def test_a_gap_within_its_confidence_interval_is_not_divided_by() -> None:
 def config(out: Path, **changes: object) -> AblationConfig:
     optimiser = Optimiser(epochs=1, batch=16, learning_rate=0.05)
     made = AblationConfig(
-        out=out, data=DATA, seeds=(0, 1), drops=(0.3, 0.9), methods=("alone", "hinton"), teacher_width=6, width=4,
-        optimiser=optimiser, hardware=Hardware(threads=1), jobs=2, page=out / "page.md",
+        out=out, data=DATA, seeds=(0, 1), drops=(0.3, 0.9), methods=("alone", "hinton"), teacher_width=6,
+        network="dense_gcn_s", width=4, optimiser=optimiser, hardware=Hardware(threads=1), jobs=2, page=out / "page.md",
     )  # fmt: skip
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -115,12 +115,15 @@ def test_an_ablation_writes_table_plot_and_page_and_does_not_train_twice(tmp_pat
     found = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))["results"]
     top1 = {(r["drop"], r["method"], r["seed"]): r["top1"] for r in found}
     assert len(top1) == len(found) == 2 * 2 * 4, "two drops, two seeds, two teachers' rows, two methods"
+    rows = ["teacher on HQ", "teacher on LQ", "alone", "hinton"]
+    assert list(dict.fromkeys(result["method"] for result in found)) == rows
     for drop in (0.3, 0.9):
         for method in ("alone", "hinton"):
             for seed in (0, 1):
                 folder = tmp_path / f"drop{drop}" / method / f"seed{seed}"
                 report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
                 assert top1[drop, method, seed] == report["top1"]
+                assert (report["about"]["network"], report["about"]["width"]) == ("dense_gcn_s", 4)
                 assert report["about"]["method"] == method and report["about"]["pairs"]["drop"] == drop
     assert all(top1[0.3, "teacher on HQ", seed] == top1[0.9, "teacher on HQ", seed] for seed in (0, 1))
     assert (tmp_path / "ablation.png").read_bytes().startswith(PNG)

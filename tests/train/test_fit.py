@@ -111,7 +111,8 @@ def test_only_a_method_that_redraws_does_so_if_the_data_do_not(
     monkeypatch.setattr("train.teach.fit", stop)
     once = replace(DATA, pairs=replace(DATA.pairs, redraw=False))
     with pytest.raises(KeyboardInterrupt):
-        train_student(replace(student_config(tmp_path, teacher), data=once, method=method))
+        train_student(replace(student_config(tmp_path, teacher), data=once, method=method, seed=5))
+    assert runs[0].train.seed == 5, "of the corruption"
     assert runs[0].train.config == replace(once.pairs, redraw=redraws) and runs[0].about["pairs"]["redraw"] is False
 
 
