@@ -12,7 +12,6 @@ import numpy as np
 
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, Bundle
 from edge.contract.errors import BundleError, EngineError
-from edge.contract.intervals import require_in
 from edge.contract.types import Float32
 from edge.engines.engine import Engine, TimedEngine
 from edge.engines.registry import open_engine
@@ -45,9 +44,6 @@ class RecogniserConfig:
     """clip: read a whole clip at each decision. stream: process frame by frame, with states instead of clips;
     decisions come when the network completes a cycle, at 15 Hz every 0.27 s at most. auto: stream where the bundle has
     that form, it is within the bundle's accuracy budget of the clip form, and costs less at this rate of decisions."""
-
-    def __post_init__(self) -> None:
-        require_in(self, threads="[0, inf)")
 
 
 class Recogniser:

@@ -86,7 +86,7 @@ def people_that_are_followed_after_no_frame(folder: Path) -> Argv:
 
 @row()
 def threads_below_none(folder: Path) -> Argv:
-    """threads is -1; give a number in [0, inf)"""
+    """threads is -1; give 0 for all cores, or up to 1024"""
     return run(folder, more=["--recogniser.threads", "-1"])
 
 

@@ -22,14 +22,14 @@ def test_measured_accuracy_is_shown_in_percent_and_counts_as_they_are():
     ],
 )
 def test_a_missed_budget_is_explained_and_both_limits_are_within_it(agreement, top1_drop, missed):
-    budget = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0)
+    budget = AccuracyBudget()
     assert budget.violations(agreement, top1_drop) == missed
 
 
 @pytest.mark.parametrize("clips", [200, 400, 1000, 2000, 2200])
 def test_a_budget_that_is_used_up_to_the_last_clip_is_kept(clips):
     """Half a point is a whole number of these clips; in floating point half of the drops slightly exceed it."""
-    budget, lost = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0), clips // 200
+    budget, lost = AccuracyBudget(), clips // 200
     for right in range(lost, clips + 1):
         assert budget.violations(100.0, 100 * (right / clips) - 100 * ((right - lost) / clips)) == []
         assert budget.violations(100.0, 100 * (right / clips - (right - lost) / clips)) == []

@@ -239,7 +239,7 @@ def test_a_manifest_that_contradicts_itself_is_refused(folder, change, says):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"classes": 3}, "classes must be a list, not 3;"),
+        ({"classes": 3}, "classes must be a list, not 3; export the bundle again"),
         ({"classes": "walk"}, "classes must be a list, not walk;"),
         ({"classes": ["walk", None]}, "entry 2 of classes must be text, not null; write it in quotes"),
         ({"name": 2026}, "name must be text, not 2026; write it in quotes"),

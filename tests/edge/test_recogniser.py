@@ -8,7 +8,7 @@ import pytest
 import tiny_bundle
 
 from edge.contract.bundle import read_bundle, write_manifest
-from edge.contract.errors import BundleError, ConfigError, EngineError
+from edge.contract.errors import BundleError, EngineError
 from edge.engines.engine import TensorSpec, describe_cpu_engine
 from edge.recognition.recogniser import MAX_BATCH, Recogniser, RecogniserConfig, open_recogniser, softmax, student_file
 
@@ -146,11 +146,6 @@ def test_the_self_test_runs_the_first_sixteen_reference_clips(tmp_path):
     result = recogniser.self_test(bundle)
     recogniser.close()
     assert (result.clips, result.agreement) == (16, 1.0) and result.error < 1e-4
-
-
-def test_invalid_values_are_refused():
-    with pytest.raises(ConfigError):
-        RecogniserConfig(threads=-1)
 
 
 class Limited(Fixed):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,16 +49,18 @@ def test_beyond_the_maximum_the_person_seen_longest_ago_is_forgotten(monkeypatch
     assert list(times.seconds) == [1, 10, 11] and sum(times.seconds[1].values()) == pytest.approx(49 / 25)
 
 
-def test_the_table_has_a_row_per_person_and_label_and_omits_people_of_one_frame():
+def test_the_table_has_a_row_per_person_and_label_the_longest_first_and_omits_people_of_one_frame():
     times = ActionTimes()
     for n in range(51):
-        times.add(result(person(2, does=action(0.9)), n=n))
+        does = action(0.9, "bowing") if n < 6 else action(0.9)
+        times.add(result(person(2, does=does), replace(person(3), followed=False), n=n))
     times.add(result(person(7), n=51))
     console = Console(width=80)
     with console.capture() as shown:
         console.print(times.table())
     text = shown.get()
-    assert "#2" in text and "jumping jacks" in text and "2.0" in text and "#7" not in text
+    rows = [line.strip("│ ").replace("│", "").split() for line in text.splitlines()]
+    assert rows[4:-1] == [["#2", "jumping", "jacks", "1.8"], ["bowing", "0.2"], ["#3", "(not", "followed)", "2.0"]]
 
 
 def test_machine_reports_the_board_and_its_power_mode(tmp_path, monkeypatch):
