@@ -88,15 +88,13 @@ class LatestQueue(BoundedQueue[Item]):
     """Holds the latest item only: ``put`` replaces one that nobody has taken yet. dropped: items so replaced."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(1)
         self.dropped = 0
 
     def put(self, item: Item, *, notify: bool = True) -> None:
         """Replace the waiting item; never blocks. Raises QueueClosed as BoundedQueue does."""
         with self._changed:
-            if self._closed:
-                raise QueueClosed
-            self.dropped += len(self._items)
-            self._items.clear()
-            self._items.append(item)
-            self._changed.notify_all()
+            if not self._closed:
+                self.dropped += len(self._items)
+                self._items.clear()
+            super().put(item)

@@ -66,12 +66,12 @@ def test_the_largest_person_is_the_one_with_the_largest_box():
 
 
 def test_the_person_at_the_centre_is_the_one_whose_box_is_nearest_to_it():
-    follower, people = Follower(PeopleConfig("centre")), [body(0, 0.0), body(0, 0.0)]
-    # 20 pixels left of the centre of the frame and 60 above it; 60 right of it and 70 below.
-    for keypoints, place in zip(people, ((300, 180), (380, 310)), strict=True):
+    follower, people = Follower(PeopleConfig("centre")), [body(0, 0.0) for _ in range(3)]
+    # 20 pixels left of the centre of the frame and 60 above it; 10 right of it and 62 below; 100 below it.
+    for keypoints, place in zip(people, ((300, 180), (330, 302), (320, 340)), strict=True):
         keypoints[:, :2] += place - (keypoints[:, :2].min(axis=0) + keypoints[:, :2].max(axis=0)) / 2
     found = [(n, Pose(keypoints, 0.9)) for n, keypoints in enumerate(people, 1)]
-    assert follower.update(found[::-1], {1, 2}, (640, 480)) == ({1}, True)
+    assert follower.update(found, {1, 2, 3}, (640, 480)) == ({2}, True)
     # Once that person has left an empty scene, nobody is selected, and that is no new selection.
     assert follower.update([], set(), (640, 480)) == (set(), False) and follower.track_id is None
 

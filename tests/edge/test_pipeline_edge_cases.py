@@ -118,4 +118,5 @@ def test_a_time_limit_holds_while_the_camera_is_lost():
     assert outcome.frames == 1 and outcome.ended_by is None and kept.left == "well"
     assert 0.3 <= time.monotonic() - begin < 3
     pipeline(Frames(3, live=True), Scripted(), Slow(0), limits=Limits(seconds=1e300)).run()
-    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    assert not any(timer.join(2) or timer.is_alive() for timer in timers)  # a cancelled one takes a moment

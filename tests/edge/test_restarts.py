@@ -66,6 +66,13 @@ def test_a_failure_is_reported_and_the_next_frame_goes_to_a_reopened_estimator()
     assert warnings == ["the pose stage failed and is restarted (1 of 2 within 10 s): out of memory"]
 
 
+def test_an_estimator_that_fails_to_close_is_a_warning_and_reopened(monkeypatch):
+    pose, _, log, warnings = stage([RuntimeError("out of memory"), 1.0])
+    monkeypatch.setattr(Estimator, "close", lambda estimator: 1 / 0)
+    assert estimate(pose).failure == "pose: out of memory" and estimate(pose).failure is None
+    assert warnings[0] == "the pose stage does not close: division by zero" and log == ["open", "open"]
+
+
 def test_nan_keypoints_are_a_failure_not_a_person():
     pose, *_ = stage([np.nan, 1.0])
     assert "NaN" in estimate(pose).failure and estimate(pose).failure is None
