@@ -14,7 +14,7 @@ from parts import SCRIPT_LAYOUT, action_stage, moving_body, pose_result
 from edge.capture.pose_recording import RecordingHeader, frame_line
 from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle, write_manifest
-from edge.contract.errors import ConfigError, EngineError
+from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.contract.layouts import convert
 from edge.contract.preprocess import clip_tensor
 from edge.recognition.decisions import DecisionConfig
@@ -260,6 +260,8 @@ def test_form_auto_uses_the_students_engine_if_the_stream_has_none(bundle, tmp_p
     assert "the student has an engine" in str(reason_for_clips(found, AUTO, DecisionConfig()))
     (copied / "stream.4.int8.engine").write_bytes(b"built here too")
     assert reason_for_clips(found, AUTO, DecisionConfig()) is None
+    with pytest.raises((EngineError, MissingDependency), match=r"stream\.4\.int8\.engine"):
+        open_student(found, AUTO, DecisionConfig())
 
 
 def test_a_missing_stream_is_refused_in_one_line(bundle_folder):
