@@ -33,6 +33,7 @@ from edge.contract.reading import read_json
 from edge.contract.types import Float32
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
+from edge.recognition.recogniser import check_tensors
 
 if TYPE_CHECKING:
     from calibrate.evaluation.layer_gaps import LayerGap
@@ -81,8 +82,10 @@ def verify(config: VerifyConfig) -> None:
     opened, skipped = _networks(bundle, config)
     if test is not None or any(path.suffix == ".onnx" for path in opened):
         fp32 = bundle.file(STUDENT_FP32)
-        opened = {fp32: open_engine(fp32, threads=config.threads), **opened}
+        opened = {fp32: _opened(fp32, bundle, config.threads), **opened}
     require_writable(config.report)
+    size = bundle.manifest.files[STUDENT_FP32].bytes
+    results = _measured(opened, size, stored, test, budget, compare_top1=not config.held_out)
     layers: list[LayerGap] = []
     int8 = [path for path in opened if path.suffix == ".onnx" and path.name != STUDENT_FP32]
     if int8:
@@ -90,8 +93,6 @@ def verify(config: VerifyConfig) -> None:
         from calibrate.evaluation.layer_gaps import layer_gaps
 
         layers = layer_gaps(bundle.file(STUDENT_FP32), int8[0], unbatched(stored["clips"][:LAYER_SAMPLES]))
-    size = bundle.manifest.files[STUDENT_FP32].bytes
-    results = _measured(opened, size, stored, test, budget, compare_top1=not config.held_out)
     _show(results, skipped, layers, budget)
     passed = not any(r.missed for r in results)
     if config.report is not None:
@@ -128,16 +129,22 @@ def _held_out(bundle: Bundle, given: LabelledClips | None, where: Path | None) -
 def _networks(bundle: Bundle, config: VerifyConfig) -> tuple[dict[Path, Engine], dict[str, str]]:
     """Open the networks to verify. Also returns the engines that cannot run here, with the reason."""
     if config.candidate is not None:
-        return {config.candidate: open_engine(config.candidate, threads=config.threads)}, {}
+        return {config.candidate: _opened(config.candidate, bundle, config.threads)}, {}
     int8 = bundle.file(STUDENT_INT8)
-    opened = {int8: open_engine(int8, threads=config.threads)}
+    opened = {int8: _opened(int8, bundle, config.threads)}
     skipped = {}
     for path in sorted(bundle.folder.glob("student*.engine")):
         try:
-            opened[path] = open_engine(path)
+            opened[path] = _opened(path, bundle, config.threads)
         except (EngineError, MissingDependency) as error:
             skipped[path.name] = str(error)
     return opened, skipped
+
+
+def _opened(path: Path, bundle: Bundle, threads: int) -> Engine:
+    engine = open_engine(path, threads=threads)
+    check_tensors(bundle, engine)
+    return engine
 
 
 def _measured(

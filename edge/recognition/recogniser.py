@@ -58,7 +58,7 @@ class Recogniser:
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._manifest, self.bodies = bundle.manifest, bundle.manifest.input_shape[-1]
         self._engine = TimedEngine(engine)
-        _check_tensors(bundle, engine)
+        check_tensors(bundle, engine)
         clips = engine.inputs[0]
         fixed = clips.shape[0]
         self._batch, self._pad = fixed or clips.max_batch or MAX_BATCH, fixed is not None
@@ -152,7 +152,8 @@ def softmax(logits: Float32) -> Float32:
     return probabilities
 
 
-def _check_tensors(bundle: Bundle, engine: Engine) -> None:
+def check_tensors(bundle: Bundle, engine: Engine) -> None:
+    """Raise EngineError if the engine's tensors are not those of the bundle's manifest."""
     manifest = bundle.manifest
     mismatch = partial(EngineError, where=engine.describe(), hint=f"it does not belong to the bundle {bundle.folder}")
     inputs, outputs = [s.name for s in engine.inputs], [s.name for s in engine.outputs]
