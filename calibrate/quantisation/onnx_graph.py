@@ -92,12 +92,12 @@ def at_least_opset(model: onnx.ModelProto, version: int, hint: str) -> onnx.Mode
 
     Raises EngineError with ``hint`` if the ONNX package cannot convert it.
     """
-    known = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    known = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     if known >= version:
         return copied(model)
     try:
         result: onnx.ModelProto = version_converter.convert_version(model, version)
-    except RuntimeError as error:
+    except (RuntimeError, version_converter.ConvertError, onnx.shape_inference.InferenceError) as error:
         raise EngineError(f"opset {known} cannot be converted to {version}: {error}", hint=hint) from error
     result.ir_version = max(result.ir_version, helper.find_min_ir_version_for([helper.make_opsetid("", version)]))
     return result
@@ -149,7 +149,7 @@ def with_initializers(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with its numerical Constant nodes as initializers, so that constants have one form."""
     result, kept = copied(model), []
     for node in result.graph.node:
-        ((form, value),) = attributes(node).items() if node.op_type == "Constant" else [("", None)]
+        form, value = next(iter(attributes(node).items() if node.op_type == "Constant" else ()), ("", None))
         if form == "value":
             result.graph.initializer.add().CopyFrom(value)
             result.graph.initializer[-1].name = node.output[0]

@@ -83,7 +83,7 @@ def _half(array: Array) -> Array:
 
 def _with_half_scales(model: onnx.ModelProto) -> onnx.ModelProto:
     model = _requantised_with_larger_scales(model)
-    scales = {n.input[1] for n in model.graph.node if n.op_type == "QuantizeLinear"}
+    scales = {name for n in model.graph.node if n.op_type == "QuantizeLinear" for name in n.input[1:2]}
     for initializer in model.graph.initializer:
         if initializer.name in scales and (numpy_helper.to_array(initializer).astype(np.float16) == 0).any():
             raise EngineError(f"the scale {initializer.name} is too small for half precision", hint=HINT)
@@ -98,7 +98,7 @@ def _requantised_with_larger_scales(model: onnx.ModelProto) -> onnx.ModelProto:
     result = copied(model)
     graph, constants = Graph(result), Graph(model).constants
     for node in graph.nodes("DequantizeLinear"):
-        if node.input[0] not in constants or not (constants[node.input[1]] < SMALLEST).any():
+        if not set(node.input) <= constants.keys() or not (constants[node.input[1]] < SMALLEST).any():
             continue
         weight, scale = constants[node.input[0]], constants[node.input[1]].astype(np.float64)
         half = scale.astype(np.float16)

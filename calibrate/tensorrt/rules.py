@@ -41,15 +41,13 @@ def notes(model: onnx.ModelProto) -> list[str]:
 
 def _problems(node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]) -> list[str]:
     found = []
-    value = constants.get(node.input[0])
+    value, scale, zero_point = (constants.get(name) for name in [*node.input, "", "", ""][:3])
     if node.op_type == "DequantizeLinear" and value is not None and value.dtype == np.int32:
         found.append("an int32 bias must stay floating point")
-    scale = constants.get(node.input[1])
     if scale is None:
         found.append("its scale is not constant")
     elif not (np.asarray(scale, np.float64) > 0).all():
         found.append("its scale is not positive")
-    zero_point = constants.get(node.input[2]) if len(node.input) > 2 else None
     if zero_point is None:
         # In ONNX a QuantizeLinear without a zero point is uint8.
         if node.op_type == "QuantizeLinear":
@@ -61,13 +59,18 @@ def _problems(node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]) -
     return found
 
 
+def _weight(layer: onnx.NodeProto) -> str:
+    """Its name; empty for a damaged layer without one."""
+    return next(iter(layer.input[1:2]), "")
+
+
 def _half_quantised(model: onnx.ModelProto) -> list[str]:
     """Layers with quantised weights but a float activation; a float layer behind an INT8 one is allowed."""
     dequantised = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
     return [
         f"{n.name or n.output[0]} ({n.op_type}): its weight is quantised, its activation is not"
         for n in model.graph.node
-        if n.op_type in {"Conv", "Gemm"} and n.input[1] in dequantised and n.input[0] not in dequantised
+        if n.op_type in {"Conv", "Gemm"} and _weight(n) in dequantised and n.input[0] not in dequantised
     ]
 
 
@@ -76,5 +79,5 @@ def _without_kernel_shape(model: onnx.ModelProto, constants: Collection[str]) ->
     return [
         f"{n.name or n.output[0]} (Conv): its weight is computed and it has no attribute kernel_shape"
         for n in model.graph.node
-        if n.op_type == "Conv" and n.input[1] not in constants and all(a.name != "kernel_shape" for a in n.attribute)
+        if n.op_type == "Conv" and _weight(n) not in constants and all(a.name != "kernel_shape" for a in n.attribute)
     ]

@@ -83,6 +83,18 @@ def test_a_scale_that_half_precision_would_make_zero_is_refused(int8: onnx.Model
         to_half_precision(int8)
 
 
+@pytest.mark.parametrize("damage", ["another type", "nothing that makes a tensor", "no operator set"])
+def test_a_damaged_network_is_refused_in_one_line(int8: onnx.ModelProto, damage: str) -> None:
+    if damage == "another type":
+        int8.graph.output[0].name = next(i.name for i in int8.graph.initializer if i.data_type == TensorProto.INT8)
+    elif damage == "no operator set":
+        del int8.opset_import[:]
+    else:
+        int8.graph.node.remove(next(n for n in int8.graph.node if n.op_type == "Relu"))
+    with pytest.raises(EngineError, match="cannot be converted to 19: "):
+        to_half_precision(int8)
+
+
 def eight_bit_convolution(folder: Path, weight: np.ndarray, scale: np.ndarray) -> Path:
     """y = conv(x) with INT8 weights (O, 1, 1, 1) and a scale per channel."""
     node = networks.helper.make_node
