@@ -14,7 +14,7 @@ from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.sensitivity import SAMPLES
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
-from edge.contract.files import write_json
+from edge.contract.files import require_writable, write_json
 from edge.contract.manifest import AccuracyBudget
 from edge.engines.registry import open_engine
 
@@ -25,11 +25,13 @@ FITTED = 16
 
 
 def quantise_pose(config: PoseConfig) -> None:
-    """Write the INT8 network and the record of its calibration."""
+    """Write the INT8 network and the record of its calibration. Raises OutputError early if these cannot be written."""
     budget = AccuracyBudget(min_agreement=config.min_people_agreement)
     out = config.out or config.network.with_suffix(".int8.onnx")
     if out.resolve() == config.network.resolve():
         raise ConfigError("INT8 would overwrite the FP32 network", where=out, hint="give another --out")
+    record_file = out.with_suffix(".json")
+    require_writable(out, record_file)
     chosen, between = alternating(config.frames, config.samples)
     samples = pose_inputs(config.network, config.family, [image for _, image in chosen])
     quantiser = Quantiser(config.network, samples, config.method, fit_weights=config.fit_weights)
@@ -50,7 +52,7 @@ def quantise_pose(config: PoseConfig) -> None:
     weights: WeightRounding = "fitted" if config.fit_weights else "nearest"
     ids = [i for i, _ in chosen]
     record = CalibrationRecord(out.name, config.frames.name, config.method, 0, ids, {}, kept, ranges, weights)
-    write_json(out.with_suffix(".json"), asdict(record))
+    write_json(record_file, asdict(record))
     size = out.stat().st_size / config.network.stat().st_size
     console.print(
         f"{out}: {len(ranges)} activations in INT8 from {len(chosen)} images, {len(kept)} of "

@@ -24,7 +24,7 @@ from calibrate.stream_cost import frames_per_clip
 from edge.cli.console import console
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
-from edge.contract.files import temporary_folder
+from edge.contract.files import require_writable, temporary_folder
 from edge.contract.manifest import StreamForm, accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
@@ -38,11 +38,12 @@ KEPT_OF = 3
 def quantise_stream(config: StreamConfig) -> None:
     """Write ``stream.*.int8.onnx``, measure both precisions and update the manifest.
 
-    Raises BundleError if clips do not match the bundle.
+    Raises BundleError if clips do not match the bundle, OutputError early if a file cannot be written.
     """
     bundle = read_bundle(config.bundle)
     given = clips_for(bundle, config.clips)
     test = None if config.test is None else clips_for(bundle, config.test)
+    require_writable(*(config.bundle / stream_file(period, "int8") for period in _networks(config.bundle)))
     chosen = stratified(given.labels, config.samples, config.seed)
     method = _chosen_method(config.bundle, given.clips, chosen) if config.method == "auto" else config.method
     written = write_int8_stream(config.bundle, given.clips[chosen], method)

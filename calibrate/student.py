@@ -17,17 +17,21 @@ from calibrate.quantisation.onnx_graph import Array
 from calibrate.quantisation.quantise import Quantiser
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
-from edge.contract.files import temporary_folder, write_json
+from edge.contract.files import require_writable, temporary_folder, write_json
 from edge.contract.manifest import AccuracyBudget, Manifest, accuracy_text
 from edge.engines.registry import open_engine
 
 
 def quantise_student(config: StudentConfig) -> None:
-    """Write ``student.int8.onnx`` and ``calibration.json``, then update the manifest."""
+    """Write ``student.int8.onnx`` and ``calibration.json``, then update the manifest.
+
+    Raises OutputError early if these cannot be written.
+    """
     bundle = read_bundle(config.bundle)
     source, out = bundle.file(STUDENT_FP32), config.bundle / STUDENT_INT8
     calibration = clips_for(bundle, config.clips)
     test = None if config.test is None else clips_for(bundle, config.test)
+    require_writable(out, config.bundle / CALIBRATION)
     drawn = stratified(calibration.labels, config.samples, config.seed)
     samples = unbatched(calibration.clips[drawn])
     evaluated_on = unbatched(calibration.clips[evaluation_clips(len(calibration.clips), drawn)])

@@ -31,7 +31,7 @@ from edge.bench.query_times import QueryTimes
 from edge.cli.console import console
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.errors import EngineError
-from edge.contract.files import wrap_write_errors, write_json
+from edge.contract.files import require_writable, wrap_write_errors, write_json
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.reading import read_json
 from edge.engines.engine import Engine
@@ -121,8 +121,8 @@ def choose_engine(
     """
     forced = None if precision == "auto" else precision
     wanted = {p: s for p, s in sources.items() if forced in (None, p) or (p == "fp32" and callable(evaluator))}
+    require_writable(out, manifest_path(out))
     with wrap_write_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
         trials = tempfile.TemporaryDirectory(prefix=".engines-", dir=out.parent)
     with trials as folder, ExitStack() as opened:
         built, unavailable = _build(wanted, Path(folder), out, options, opened)

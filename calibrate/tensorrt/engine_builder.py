@@ -16,10 +16,10 @@ from calibrate.tensorrt.parser_errors import next_step
 from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError, EngineError, OutputError, importing
-from edge.contract.files import atomic_write
+from edge.contract.files import atomic_write, require_writable
 from edge.contract.intervals import require_in
 from edge.contract.reading import wrap_read_errors
-from edge.engines.engine_manifest import EngineManifest, relative_source, write_engine_manifest
+from edge.engines.engine_manifest import EngineManifest, manifest_path, relative_source, write_engine_manifest
 from edge.engines.gpu import Gpu
 
 
@@ -41,7 +41,7 @@ class BuildOptions:
     dla_core: int | None = None
 
     def __post_init__(self) -> None:
-        require_in(self, max_batch="[1, inf)", workspace_mib="[1, inf)", dla_core="[0, inf)")
+        require_in(self, max_batch="[1, 65536]", workspace_mib="[1, 1048576]", dla_core="[0, inf)")
         if self.dla_core is not None and self.precision == "fp32":
             raise ConfigError("a DLA core computes in half precision", hint="choose fp16")
 
@@ -52,12 +52,13 @@ def build_engine(source: Path, out: Path, options: BuildOptions, destination: Pa
     destination: where the engine will be moved to, by default ``out``. The timing cache beside it makes a second build
         take seconds.
     Raises EngineError with node and operator if the parser rejects the network, MissingDependency without TensorRT or
-    pycuda.
+    pycuda, and OutputError before the build if a file cannot be written.
     """
     install = "apt install python3-libnvinfer-dev (JetPack)"
     with importing("tensorrt", needed_for="building an engine", install=install):
         import tensorrt as trt
     gpu, destination = Gpu(), destination or out
+    require_writable(out, manifest_path(out))
     with gpu.current():
         engine, precision = serialised_engine(trt, source, destination.with_suffix(".timing"), options, gpu.current)
     with atomic_write(out) as partial:
@@ -121,6 +122,7 @@ def serialised_engine(
         precision += f" on DLA {options.dla_core}"
     builder.add_profiles(network, config, batches)
     _load_timing_cache(config, timing)
+    require_writable(timing)
 
     def build() -> bytes:
         with on_gpu():

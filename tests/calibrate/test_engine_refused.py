@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import tiny_bundle
 from fake_cuda import FakeGpu
 
+from calibrate.configuration import EngineConfig
+from calibrate.tensorrt.best_engine import engine
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
-from edge.contract.errors import EngineError
+from edge.contract.errors import EngineError, OutputError
 from edge.engines.engine_manifest import manifest_path
 from edge.engines.registry import open_engine
 
@@ -66,6 +69,19 @@ def test_an_engine_in_another_folder_finds_its_onnx(board, int8: Path, tmp_path:
     with pytest.raises(EngineError, match=r"student\.int8\.onnx has changed since it was built") as raised:
         open_engine(engine)
     assert f"--onnx {int8} --out {engine}" in raised.value.hint
+
+
+@pytest.mark.parametrize("suffix", [".engine", ".engine.json", ".timing"])
+@pytest.mark.parametrize("compared", [True, False])
+def test_a_file_that_cannot_be_written_is_an_error_before_the_build(
+    board, tmp_path: Path, suffix: str, compared: bool
+) -> None:
+    trt, bundle = board(), tiny_bundle.make(tmp_path / "bundle")
+    taken = bundle / f"student{suffix}"
+    taken.mkdir()
+    with pytest.raises(OutputError, match=f"{taken}: cannot be written: it is a folder"):
+        engine(EngineConfig(bundle=bundle) if compared else EngineConfig(onnx=bundle / "student.onnx"))
+    assert trt.built is None and list(taken.iterdir()) == []
 
 
 def test_an_engine_without_its_onnx_beside_it_opens(board, int8: Path, tmp_path: Path) -> None:

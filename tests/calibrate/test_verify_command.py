@@ -6,6 +6,7 @@ from pathlib import Path
 
 import networks
 import numpy as np
+import onnx
 import pytest
 from typed import calibrate
 
@@ -57,11 +58,24 @@ def test_an_unwritable_report_is_an_error_before_the_work(bundle: Path, tmp_path
         ("verify", "--report", tmp_path / "taken" / "a.json", "--candidate", bundle / "student.onnx"),
         ("methods", "--report", tmp_path / "taken" / "a.json", *data, "--test", tmp_path / "test.npz"),
         ("sensitivity", "--out", tmp_path / "taken", *data),
+        ("pose", "--network", "absent.onnx", "--frames", "absent", "--out", tmp_path / "taken" / "a.onnx"),
     ):
         with pytest.raises(SystemExit) as left:
-            calibrate(*argv, "--bundle", bundle)
+            calibrate(*argv, *(() if argv[0] == "pose" else ("--bundle", bundle)))
         said = capsys.readouterr().err
         assert left.value.code == 2 and said.startswith(f"error: {tmp_path}/taken/") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["student.int8.onnx", "calibration.json"])
+def test_a_file_of_the_bundle_that_cannot_be_written_is_an_error_before_the_work(
+    bundle: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (bundle / name).mkdir()
+    monkeypatch.setattr("calibrate.student.best_quantiser", None)
+    with pytest.raises(SystemExit) as left:
+        calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and said.startswith(f"error: {bundle / name}: cannot be written: it is a folder")
 
 
 def test_the_bundles_own_budget_applies(bundle: Path, tmp_path: Path, capsys) -> None:
@@ -100,6 +114,23 @@ def test_engines_that_cannot_run_here_are_listed(bundle: Path, tmp_path: Path, c
     written = json.loads(report.read_text())
     assert list(written["not_run"]) == ["student.engine"]
     assert f"student.engine was not run: {written['not_run']['student.engine']}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["classes", "outputs"])
+def test_another_bundles_student_is_refused(bundle: Path, tmp_path: Path, capsys, what: str) -> None:
+    model = onnx.load(bundle / "student.onnx")
+    if what == "classes":
+        for tensor in model.graph.initializer:
+            if tensor.name in ("w4", "b4"):
+                tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor)[:3], tensor.name))
+        model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 3
+    else:
+        model.graph.output.append(onnx.helper.make_tensor_value_info("p", onnx.TensorProto.FLOAT, None))
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(SystemExit) as left:
+        calibrate("verify", "--bundle", bundle, "--candidate", tmp_path / "other.onnx")
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and said.endswith(f"it does not belong to the bundle {bundle}\n"), said
 
 
 def test_verify_exits_with_1_for_a_student_that_misses_the_budget(bundle: Path, tmp_path: Path, capsys) -> None:
