@@ -41,7 +41,7 @@ class Summing:
         return {s.name: outputs[s.name] for s in self.outputs}
 
     def close(self) -> None:
-        pass
+        self.is_closed = True
 
 
 def network(frames: int = 1) -> StreamNetwork:
@@ -192,6 +192,12 @@ def test_a_new_stream_starts_with_new_states() -> None:
     assert after.fill == 0
     outputs = [after.push(body, 1 + n / 15) for n in range(4)]
     assert [a is None for a in outputs] == [True, True, True, False]
+
+
+def test_a_student_that_is_closed_closes_each_of_its_networks() -> None:
+    engines = {period: Summing(has_logits=period == 4) for period in (1, 2, 4)}
+    StreamRecogniser(PENN, HOW, StreamNetwork(engines)).close()
+    assert all(engine.is_closed for engine in engines.values())
 
 
 def test_a_cycle_that_ends_between_two_frames_of_a_slow_camera_counts() -> None:
