@@ -264,7 +264,10 @@ def test_form_auto_uses_the_students_engine_if_the_stream_has_none(bundle, tmp_p
         open_student(found, AUTO, DecisionConfig())
 
 
-def test_a_missing_stream_is_refused_in_one_line(bundle_folder):
+def test_a_missing_stream_is_refused_in_one_line(bundle, bundle_folder):
+    others = {name: entry for name, entry in bundle.manifest.files.items() if not name.startswith("stream.4.int8")}
+    without = replace(bundle, manifest=replace(bundle.manifest, files=others))
+    assert reason_for_clips(without, AUTO, DecisionConfig()) == "the bundle has no int8 stream networks"
     plain = read_bundle(bundle_folder)
     assert plain.manifest.stream is None
     with pytest.raises(ConfigError, match="has no int8 stream networks") as refused:
