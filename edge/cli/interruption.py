@@ -75,10 +75,8 @@ def interruptible(on_signal: Callable[[], None] | None = None) -> Iterator[Inter
 
     notifier = threading.Thread(target=notify, name="signals", daemon=True)
     notifier.start()
-    signals = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
-        signals.append(signal.SIGHUP)
-    previous = {number: signal.signal(number, handle) for number in signals}
+    is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    previous = {number: signal.signal(number, handle) for number in (SIGNALS[:2] if is_nohup else SIGNALS)}
     try:
         yield received
     finally:

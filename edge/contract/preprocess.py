@@ -8,7 +8,6 @@ Axes follow ST-GCN: C channels, T frames, V joints, M bodies.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from edge.contract.causal import midpoint, normalise_causal
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.interpolation import interpolate_cubic
+from edge.contract.intervals import require_in
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32
 
@@ -29,9 +29,6 @@ VERSION = 1
 """Incremented when the output of this file changes; a bundle of another version is refused."""
 
 CHANNELS = ("x", "y", "seen")
-
-MAX_FRAMES = 10_000
-"""Longest clip and window."""
 
 SAME_TIME = 1e-6
 """A time closer to a frame than this fraction of the frame interval counts as that frame's time."""
@@ -59,15 +56,8 @@ class Preprocessing:
     edge/contract/interpolation.py; not with centre trailing, which cannot wait for two later frames."""
 
     def __post_init__(self) -> None:
-        counts, amounts = (self.length_frames, self.impute_window_frames), (self.fps, self.max_gap_s)
-        are_numbers = all(isinstance(n, int) for n in counts) and all(isinstance(n, int | float) for n in amounts)
-        in_range = are_numbers and self.length_frames >= 2 and 0 <= min(counts) <= max(counts) <= MAX_FRAMES
-        if not (in_range and 0 < self.fps < math.inf and self.max_gap_s >= 0):
-            raise ConfigError(
-                f"invalid clip: {self.length_frames} frames at {self.fps} Hz, imputed over "
-                f"{self.impute_window_frames} frames, gaps of up to {self.max_gap_s} s",
-                hint=f"give 2 to {MAX_FRAMES} frames, a rate above 0, no negative window or gap, whole frames",
-            )
+        require_in(self, length_frames="[2, 10000]", impute_window_frames="[0, 10000]")
+        require_in(self, fps="(0, inf)", max_gap_s="[0, inf]")
         if self.centre not in ("trend", "clip", "trailing"):
             raise ConfigError(f"centre {self.centre!r} is not valid", hint="it is trend, clip or trailing")
         if self.between not in ("line", "curve") or (self.between == "curve" and self.centre == "trailing"):
