@@ -40,13 +40,16 @@ def test_memory_is_freed_if_opening_fails(built, monkeypatch: pytest.MonkeyPatch
     assert trt.gpu.taken and all(memory.freed for memory in trt.gpu.taken)
 
 
-def test_a_profile_that_tensorrt_does_not_take_is_one_clear_error(built, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its bindings of every version raise this error where the C++ function returns false."""
+@pytest.mark.parametrize("refused", ["a profile", "a context"])
+def test_what_tensorrt_cannot_make_is_one_clear_error(built, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    """Its bindings of every version raise this error where the C++ function of the profile returns false."""
     path, trt = built()
 
     def fails(self, profile_index: int, stream_handle: int) -> bool:
         raise RuntimeError("Error in set optimization profile async.")
 
+    if refused == "a context":
+        monkeypatch.setattr(trt.ICudaEngine, "create_execution_context", lambda self: None)
     monkeypatch.setattr(trt.IExecutionContext, "set_optimization_profile_async", fails)
     with pytest.raises(EngineError, match="TensorRT cannot prepare the engine: no reason given; free memory, or"):
         TensorRtEngine(path)
