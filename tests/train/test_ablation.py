@@ -16,6 +16,7 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
 from train.ablation import ablation
 from train.ablation_report import Result, confidence_margin, gap_recovered, rows_of, write_ablation
+from train.checkpoint import load_checkpoint
 from train.configuration import AblationConfig, Hardware, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
@@ -124,6 +125,8 @@ def test_an_ablation_writes_table_plot_and_page_and_does_not_train_twice(tmp_pat
                 report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
                 assert top1[drop, method, seed] == report["top1"]
                 assert (report["about"]["network"], report["about"]["width"]) == ("dense_gcn_s", 4)
+                taught_by = load_checkpoint(tmp_path / "teacher" / f"seed{seed}").fingerprint()
+                assert report["about"]["teacher"] == taught_by
                 assert report["about"]["method"] == method and report["about"]["pairs"]["drop"] == drop
     assert all(top1[0.3, "teacher on HQ", seed] == top1[0.9, "teacher on HQ", seed] for seed in (0, 1))
     assert (tmp_path / "ablation.png").read_bytes().startswith(PNG)

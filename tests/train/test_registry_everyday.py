@@ -2,14 +2,16 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from skeleton_files import standing, write_ntu
 
 from edge.contract.errors import ConfigError, DataError
+from edge.contract.layouts import layout
 from edge.contract.types import UNKNOWN
-from train.data.clip import SkeletonSet
+from train.data.clip import Recording, SkeletonClip, SkeletonSet
 from train.data.pairs import PairConfig, PairDataset
 from train.data.readers.everyday import FIDGETS
 from train.data.registry import DATASETS, DataConfig, read_dataset
@@ -60,6 +62,39 @@ def test_other_exercises_are_unknown_and_three_are_left_out(everyday: SkeletonSe
     people = {(clip.id.split("-")[2], clip.train) for clip in strange if clip.id.startswith("uiprmd")}
     assert people == {(f"s{n}", n % 2 == 1) for n in range(1, 11)}
     assert Counter(clip.id.split("-")[1] for clip in strange if clip.id.startswith("kinematic")) == {"fidget": FIDGETS}
+
+
+def in_penn_13(clip: Recording | SkeletonClip, source: str, frames: slice = slice(None)) -> tuple[Any, Any, float]:
+    order = list(layout(source).index(*layout("penn-13").joints))
+    return clip.joints[:, frames, order], clip.seen[:, frames, order], clip.fps
+
+
+def test_people_stand_or_sit_in_the_first_or_last_frames_of_recordings(
+    everyday: SkeletonSet, shared_data: Path
+) -> None:
+    clips, found = {clip.id: clip for clip in everyday.clips}, set[str]()
+    utd = read_dataset(DataConfig(dataset="utd_mhad", folder=shared_data))
+    for number, clip in enumerate(utd.clips):
+        action = utd.classes[clip.label]
+        frames = slice(-8, None) if action == "stand_to_sit" else slice(8)
+        name = "sit" if action in ("sit_to_stand", "stand_to_sit") else "stand"
+        if name == "sit" or number % 3 == 0:
+            still = clips[f"{clip.id}-{name}"]
+            found.add(still.id)
+            assert everyday.classes[still.label] == name and still.train == clip.train
+            for one, other in zip(in_penn_13(still, "penn-13"), in_penn_13(clip, "kinect-20", frames), strict=True):
+                np.testing.assert_array_equal(one, other)
+    assert {name for name in clips if name.endswith(("-sit", "-stand"))} == found
+
+
+def test_unknown_exercises_are_those_that_the_kinect_recorded(everyday: SkeletonSet, shared_data: Path) -> None:
+    exercises = {clip.id: clip for clip in read_dataset(DataConfig(dataset="ui_prmd", folder=shared_data)).clips}
+    for clip in everyday.clips:
+        if clip.id.startswith("uiprmd"):
+            recorded = exercises[clip.id].low
+            assert recorded is not None and clip.low is None
+            for one, other in zip(in_penn_13(clip, "penn-13"), in_penn_13(recorded, "kinect-22"), strict=True):
+                np.testing.assert_array_equal(one, other)
 
 
 def test_the_generator_needs_no_folder() -> None:
