@@ -102,7 +102,8 @@ def test_a_second_export_removes_what_belongs_to_the_former_student(exported, tm
     former = {"calibration.json", "decisions.json", "stream.4.int8.onnx", "stream.reference.npz", "student.int8.onnx"}
     for name in (*former, "pose.int8.onnx"):
         (tmp_path / name).write_text("{}")
-    export(ExportConfig(run=exported / "run", bundle=tmp_path, workdir=tmp_path / "work", reference_clips=16))
+    export(ExportConfig(exported / "run", tmp_path, tmp_path / "work", name="second", reference_clips=16))
+    assert read_bundle(tmp_path).manifest.name == "second"
     assert set(read_bundle(tmp_path).manifest.files) == {"pose.int8.onnx", "reference.npz", "student.onnx"}
     said = "".join(capsys.readouterr().err.split("former student: ")[1].split("bundle")[0].split())
     assert set(said.split(",")) == former
@@ -121,7 +122,7 @@ def test_a_network_that_differs_from_pytorch_is_not_written(tmp_path: Path) -> N
 def test_the_bundle_is_complete_and_records_its_training(exported: Path) -> None:
     bundle = read_bundle(exported / "bundle")
     manifest = bundle.manifest
-    assert manifest.input_shape == (1, 3, 16, 13, 1)
+    assert manifest.input_shape == (1, 3, 16, 13, 1) and manifest.name == "bundle"
     assert manifest.layout == "penn-13"
     assert manifest.preprocessing == PAIRS.preprocessing
     assert manifest.classes == make_kinematic(3, seed=0).classes
@@ -150,6 +151,13 @@ def test_a_run_on_a_recorded_dataset_needs_its_folder(exported: Path) -> None:
     recorded = replace(checkpoint, about=checkpoint.about | {"source": "video_pairs"})
     with pytest.raises(ConfigError, match=r"trained on video_pairs; give that dataset's folder with --data$"):
         load_clips(recorded, None)
+
+
+def test_a_run_on_generated_scenes_is_exported_with_them(exported: Path) -> None:
+    checkpoint = load_checkpoint(exported / "run")
+    both = load_clips(replace(checkpoint, about=checkpoint.about | {"scenes": 2}), None, redraw=False)
+    assert any("scene" in clip.id for part in both for clip in part.clips)
+    assert [part.config.redraw for part in both] == [False, True], "only training clips are redrawn"
 
 
 def test_the_export_reads_the_cache_of_the_training(exported: Path, tmp_path: Path) -> None:

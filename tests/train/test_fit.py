@@ -46,11 +46,14 @@ def test_order_corruption_and_dropout_change_per_epoch_the_rate_per_step_and_lab
             rates.append(self.param_groups[0]["lr"])
             return super().step(closure)
 
+    compared = list[str]()
+    monkeypatch.setattr("train.teach.predict", lambda *on, see: (compared.append(see), predict(*on, see=see))[1])
     monkeypatch.setattr(train.fit, "compute_gradients", recorded)
     monkeypatch.setattr(Optimiser, "build", lambda self, parameters: RecordingSgd(parameters, lr=1.0))
     settings = replace(SHORT, schedule="cosine", label_smoothing=0.2)
     train_student(replace(student_config(tmp_path / "run", teacher), optimiser=settings))
     steps = 3 * BATCHES
+    assert compared == ["lq"], "with the teacher on what the student sees"
     assert len(clips) == len(set(seeds)) * BATCHES == steps
     means = [np.mean([loss["task"] for loss in losses[n : n + BATCHES]]) for n in range(0, steps, BATCHES)]
     assert [epoch["task"] for epoch in load_checkpoint(tmp_path / "run").history] == pytest.approx(means)

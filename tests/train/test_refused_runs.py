@@ -14,6 +14,7 @@ from edge.contract.preprocess import Preprocessing
 from tests.train.known_errors import KNOWN
 from tests.train.tiny_runs import DATA, SHORT, student_config, teacher_config
 from train.checkpoint import FILE, load_checkpoint, save_checkpoint
+from train.configuration import Hardware
 from train.data.corruption.fitted_errors import Bursts, write_errors
 from train.data.pairs import PairConfig, PairDataset
 from train.data.registry import read_dataset
@@ -37,6 +38,7 @@ def test_logits_that_are_not_finite_are_refused_in_one_line(teacher: Path) -> No
         ({"seed": 1}, "seed"),
         ({"see": "lq"}, "see"),
         ({"network": "dense_gcn"}, "network"),
+        ({"hardware": Hardware(threads=1, precision="64-true")}, "precision"),
         ({"optimiser": replace(SHORT, epochs=4)}, "optimiser.epochs"),
         ({"data": replace(DATA, clips_per_class=6)}, "clips_per_class"),
         ({"data": replace(DATA, pairs=replace(DATA.pairs, drop=0.3))}, "pairs.drop"),
@@ -118,6 +120,10 @@ def test_a_teacher_of_other_clips_is_refused(tmp_path: Path, teacher: Path) -> N
     with pytest.raises(ConfigError, match="teacher was trained with other layout"):
         train_student(replace(config, data=replace(DATA, pairs=replace(DATA.pairs, layout="penn-13"))))
     checkpoint = load_checkpoint(teacher)
+    for key, others in (("classes", ["fall", "sit"]), ("bodies", 2)):
+        save_checkpoint(tmp_path, replace(checkpoint, about=checkpoint.about | {key: others}))
+        with pytest.raises(ConfigError, match=f"teacher was trained with other {key}; train a teacher on the same"):
+            train_student(replace(config, teacher=tmp_path))
     del checkpoint.about["pairs"]["preprocessing"]["centre"]  # as written before this setting existed
     save_checkpoint(tmp_path, checkpoint)
     with pytest.raises(ConfigError, match="preprocessing centre = None, the student would have trend"):
