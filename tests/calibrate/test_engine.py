@@ -36,6 +36,12 @@ def test_each_generation_gets_the_flags_it_has(
     assert manifest.precision == precision
 
 
+def test_a_network_of_a_fixed_size_has_no_profile(board, tmp_path: Path) -> None:
+    trt = board(shape=(1, 3, 4))
+    build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions("fp32"))
+    assert trt.built.profiles == []
+
+
 def test_profiles_are_the_powers_of_two_and_the_largest_batch_in_order() -> None:
     assert profile_batches(40) == [1, 2, 4, 8, 16, 32, 40]
 
@@ -235,7 +241,7 @@ def test_the_real_builder_of_the_newest_generation_takes_the_same_calls(int8: Pa
 def test_a_dynamic_axis_besides_the_batch_is_refused_by_the_real_builder(tmp_path: Path) -> None:
     trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     node = networks.helper.make_node("Relu", ["x"], ["y"])
-    path = networks.save(tmp_path / "free.onnx", [node], {}, (("x", ["n", 3, "t"]), ("y", ["n", 3, "t"])))
+    path = networks.save(tmp_path / "free.onnx", [node], {}, (("x", ["n", "c", 3]), ("y", ["n", "c", 3])))
     with pytest.raises(EngineError, match="dynamic axis besides the batch"):
         serialised_engine(trt, path, tmp_path / "s.timing", BuildOptions("fp32"))
 

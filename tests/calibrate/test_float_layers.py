@@ -56,8 +56,18 @@ def test_no_float_layers_where_int8_meets_the_budget(tmp_path: Path) -> None:
     assert [t.float_layers for t in choice.trials] == [0]
 
 
-def test_as_few_float_layers_as_the_budget_needs(fragile: Path) -> None:
-    clips, quantiser, budget = labelled(fragile), quantiser_of(fragile), AccuracyBudget(1, 98)
+def test_layers_are_ranked_only_where_int8_misses_the_budget(tmp_path: Path) -> None:
+    quantiser = quantiser_of(networks.student(tmp_path / "student.onnx"))
+    choice = fewest_float_layers(
+        quantiser, quantiser.samples, lambda model: Loss(95), pytest.fail, AccuracyBudget(5, 95)
+    )
+    assert choice.float_layers == []
+
+
+@pytest.mark.parametrize("budget", [AccuracyBudget(100, 98), AccuracyBudget(2, 0)])
+def test_as_few_float_layers_as_the_budget_needs(fragile: Path, budget: AccuracyBudget) -> None:
+    """The labels are FP32's decisions, so that each one that changes costs top-1 too."""
+    clips, quantiser = labelled(fragile), quantiser_of(fragile)
     choice = choose_float_layers(quantiser, clips, budget)
     wanted = decisions(fragile.read_bytes(), clips.clips)
 
@@ -116,7 +126,7 @@ def test_an_error_is_relative_to_the_channels_variance_with_a_lower_limit() -> N
 def test_a_pose_networks_float_layers_are_chosen_by_its_evaluator(tmp_path: Path) -> None:
     source = networks.separable(tmp_path / "pose.onnx")
     images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(8)]
-    few = images[:2]
+    few, fitted_on = images[:2], images[:4]
     wanted = ort.InferenceSession(str(source)).run(None, {"image": images[0]})[0]
     quantiser = Quantiser(source, images, "minmax")
     ranked = [loss.layer for loss in layer_losses(quantiser, few)]
@@ -125,7 +135,7 @@ def test_a_pose_networks_float_layers_are_chosen_by_its_evaluator(tmp_path: Path
         return float(np.abs(given - wanted).max())
 
     def error_with(float_layers: list[str]) -> float:
-        source = quantiser.quantised(float_layers, few).SerializeToString()
+        source = quantiser.quantised(float_layers, fitted_on).SerializeToString()
         return error(ort.InferenceSession(source).run(None, {"image": images[0]})[0])
 
     # People count as found if the error is below the geometric mean of all layers in INT8 and the best one alone.
@@ -135,12 +145,12 @@ def test_a_pose_networks_float_layers_are_chosen_by_its_evaluator(tmp_path: Path
         return Loss(95.0 if error(engine.run({"image": images[0]})["map"]) < allowed else 60.0)
 
     evaluator = Evaluator("FP32", images[0], loss)
-    choice = choose_by_people(quantiser, few, few, evaluator, AccuracyBudget(min_agreement=90))
+    choice = choose_by_people(quantiser, few, fitted_on, evaluator, AccuracyBudget(min_agreement=90))
     kept = len(choice.float_layers)
     assert 0 < kept < len(quantiser.layers)
     assert choice.float_layers == ranked[:kept]
-    assert choice.model == quantiser.quantised(choice.float_layers, few)
-    assert choice.model != quantiser.quantised(choice.float_layers[:-1], few)
+    assert choice.model == quantiser.quantised(choice.float_layers, fitted_on)
+    assert choice.model != quantiser.quantised(choice.float_layers, few)
     assert error_with(choice.float_layers) < allowed <= error_with(choice.float_layers[:-1])
     assert choose_by_people(quantiser, few, few, evaluator, AccuracyBudget(min_agreement=50)).float_layers == []
 

@@ -22,7 +22,7 @@ def written_error(source: Path, int8: Path, clips: list[np.ndarray]) -> float:
 
 
 @pytest.mark.parametrize("reach", [1.0, 3.0])
-def test_the_chosen_method_has_the_least_error(tmp_path: Path, reach: float) -> None:
+def test_the_chosen_method_has_the_least_error(tmp_path: Path, capsys, reach: float) -> None:
     source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
     samples, others = clips[:16], [reach * clip for clip in clips[16:]]
     errors = {}
@@ -30,8 +30,11 @@ def test_the_chosen_method_has_the_least_error(tmp_path: Path, reach: float) -> 
         quantiser = Quantiser(source, samples, method)
         onnx.save(quantiser.rounded(quantiser.layers[:1], samples), str(tmp_path / f"{method}.onnx"))
         errors[method] = written_error(source, tmp_path / f"{method}.onnx", others)
+    capsys.readouterr()
     method = best_quantiser(source, samples, others).method
     assert errors[method] == min(errors.values())
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert all(f"{method} {error:.4f}" in said for method, error in errors.items())
 
 
 def test_larger_movements_choose_wider_ranges(tmp_path: Path) -> None:
