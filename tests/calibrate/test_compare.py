@@ -54,7 +54,7 @@ def test_people_match_in_any_order() -> None:
 
 def test_people_in_other_places_do_not_match() -> None:
     found = people_agreement([[body(0, 0)], [body(0, 0)]], [[body(50, 0)], []])
-    assert (found.reference, found.other, found.both, found.share) == (2, 1, 0, 0.0)
+    assert (found.reference, found.other, found.both, found.share, found.distance) == (2, 1, 0, 0.0, 0.0)
 
 
 def test_a_person_that_only_one_side_finds_counts_against_the_share() -> None:

