@@ -168,6 +168,8 @@ def test_an_ablation_that_is_stopped_does_not_wait_for_its_trainings(tmp_path: P
     [
         ({"seeds": ()}, "needs seeds"),
         ({"seeds": (1, 2, 1)}, "seeds has a value twice"),
+        ({"drops": (0.5, 0.5)}, "drops has a value twice"),
+        ({"methods": ("alone", "alone")}, "methods has a value twice"),
         ({"methods": ("paper",)}, "the method alone"),
         ({"methods": ("alone", "magic")}, "unknown method 'magic'"),
     ],

@@ -17,13 +17,13 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing
 from edge.engines.registry import open_engine
-from train.checkpoint import load_checkpoint, load_trained, save_checkpoint
+from train.checkpoint import Checkpoint, load_checkpoint, load_trained, save_checkpoint
 from train.configuration import Hardware, TeacherConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.generated.kinematic import first_test_clips, make_kinematic
 from train.data.pairs import PairConfig, PairDataset
 from train.data.registry import DataConfig
-from train.export.bundle import export, generated_clips, load_clips, write_onnx
+from train.export.bundle import export, generated_clips, load_clips, reference_clips, write_onnx
 from train.export.configuration import ExportConfig
 from train.networks.registry import build
 from train.optimiser import Optimiser
@@ -155,9 +155,10 @@ def test_a_run_on_a_recorded_dataset_needs_its_folder(exported: Path) -> None:
 
 def test_a_run_on_generated_scenes_is_exported_with_them(exported: Path) -> None:
     checkpoint = load_checkpoint(exported / "run")
-    both = load_clips(replace(checkpoint, about=checkpoint.about | {"scenes": 2}), None, redraw=False)
+    both = load_clips(replace(checkpoint, about=checkpoint.about | {"scenes": 2, "seed": 7}), None, redraw=False)
     assert any("scene" in clip.id for part in both for clip in part.clips)
     assert [part.config.redraw for part in both] == [False, True], "only training clips are redrawn"
+    assert [part.seed for part in both] == [7, 0]
 
 
 def test_the_export_reads_the_cache_of_the_training(exported: Path, tmp_path: Path) -> None:
@@ -190,6 +191,14 @@ def test_reference_clips_are_generated_and_start_with_every_class(exported: Path
     np.testing.assert_array_equal(same.joints, people.clips[13].joints)
 
 
+@pytest.mark.parametrize(("bodies", "joints"), [(2, "penn-13"), (1, "coco-17")])
+def test_reference_clips_that_the_generator_cannot_make_are_evenly_spread_test_clips(bodies: int, joints: str) -> None:
+    made = Checkpoint({"bodies": bodies, "layout": joints, "pairs": {}}, {}, {}, {}, {}, {}, [])
+    clips = np.arange(46, dtype=np.float32)
+    assert reference_clips(made, clips, 256).tolist() == list(range(0, 46, 3)), "16"
+    assert reference_clips(made, clips[:5], 256).tolist() == [0, 1, 2, 3, 4]
+
+
 def test_float16_moves_coordinates_by_at_most_one_part_in_2048(exported: Path) -> None:
     made = PairDataset(first_test_clips(16, seed=0), PAIRS, train=False, seed=0)
     clips = made.batch(np.arange(16))[0]
@@ -211,8 +220,12 @@ def test_calibration_npz_has_training_clips_and_test_npz_test_clips(exported: Pa
     with np.load(exported / "work" / "test.npz") as arrays:
         np.testing.assert_array_equal(arrays["labels"], test.labels)
         np.testing.assert_array_equal(arrays["clips"][3], test.draw(3)[0])
+    train = PairDataset(data, PAIRS, train=True, seed=0)
     with np.load(exported / "work" / "calibration.npz") as arrays:
-        assert len(arrays["clips"]) == len(data.part(True))
+        ids = arrays["ids"].tolist()
+        assert sorted(ids) == list(range(len(train))) != ids, "all of them, shuffled"
+        np.testing.assert_array_equal(arrays["labels"], train.labels[ids])
+        np.testing.assert_array_equal(arrays["clips"][5], train.draw(ids[5])[0])
 
 
 def test_a_missing_run_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ def refused(command: str, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
         (PairConfig, {"max_yaw_deg": -0.5}, "max_yaw_deg is -0.5"),
         (PairConfig, {"max_pitch_deg": float("inf")}, "max_pitch_deg is inf"),
         (PairConfig, {"max_pitch_deg": -0.5}, "max_pitch_deg is -0.5"),
+        (Hardware, {"devices": 0}, "devices is 0; give a number in [1, 10000]"),
+        (Hardware, {"workers": -1}, "workers is -1"),
         (Hardware, {"nodes": 10**10}, "nodes is 10000000000; give a number in [1, 10000]"),
         (PairConfig, {"estimator_errors": EstimatorErrors(jitter=-0.1)}, "jitter is -0.1"),
         (PairConfig, {"estimator_errors": EstimatorErrors(drift=-0.1)}, "drift is -0.1"),
