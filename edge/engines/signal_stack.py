@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,9 +21,6 @@ def preserve_signal_stack() -> Iterator[None]:
     when the network is destroyed. If two networks are destroyed in the order of their creation, the stack that is
     restored no longer exists, and the next Ctrl-C ends in a segmentation fault.
     """
-    if sys.platform != "linux":
-        yield
-        return
     own = ctypes.CDLL(None)
     before = _SignalStack()
     own.sigaltstack(None, ctypes.byref(before))

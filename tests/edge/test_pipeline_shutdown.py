@@ -14,6 +14,7 @@ from edge.contract.bundle import read_bundle
 from edge.contract.errors import OutputError, SourceError, StageError
 from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
+from edge.loop.stage_watchdog import StageWatchdog
 from edge.sinks.sink import StopRequested
 from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
@@ -217,6 +218,13 @@ def test_slow_or_waiting_stages_are_not_taken_for_hanging_ones(action, monkeypat
     kept = Kept(takes_s=0.1)
     outcome = pipeline(Frames(9), Scripted(takes_s=0.1), action, kept).run()
     assert outcome.frames == 9 and outcome.ended_by is None and not outcome.hanging
+
+
+def test_a_stage_may_take_longer_than_a_check_to_end(monkeypatch):
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.01)
+    ending = threading.Thread(target=time.sleep, args=(0.3,), name="pose")
+    ending.start()
+    assert StageWatchdog().join([ending]) == []
 
 
 def test_a_student_that_never_returns_ends_the_run_too(monkeypatch):

@@ -86,6 +86,14 @@ def test_stdout_stays_empty_and_tables_go_to_stderr(done):
     assert "Traceback" not in process.stderr and "XNNPACK" not in process.stderr
 
 
+def test_a_run_that_ends_before_anybody_is_confirmed_asks_for_more_frames(recording, bundle_folder, capsys):
+    arguments = ("run", "--source", recording, "--bundle", bundle_folder, "--frames", 2)
+    with pytest.raises(SystemExit) as left:
+        run_command_line("edge", "", COMMANDS, [str(a) for a in arguments])
+    assert left.value.code == 2
+    assert "in 2 of 2 frames, never in 3 in a row; process more frames, give" in capsys.readouterr().err
+
+
 def test_the_report_contains_latencies_and_the_machine(done):
     report = json.loads((done[1] / "latency.json").read_text())
     rows = report["latency"]
