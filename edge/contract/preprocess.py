@@ -118,19 +118,16 @@ def _same_times(times_s: NDArray[np.float64], at_s: NDArray[np.float64]) -> bool
     return bool(np.abs(times_s - at_s).max() < SAME_TIME / 2 * np.diff(times_s).min())
 
 
-def impute(
-    keypoints: Float32, window_frames: int, ahead_frames: int | None = None
-) -> tuple[Float32, NDArray[np.bool_]]:
+def impute(keypoints: Float32, window_frames: int, ahead_frames: int) -> tuple[Float32, NDArray[np.bool_]]:
     """Replace unseen joints of (T, V, 3) by the mean of their seen positions within the window; scores stay 0.
 
-    window_frames: extent of the window before a frame. ahead_frames: after it, by default the same.
+    window_frames: extent of the window before a frame. ahead_frames: after it.
     Returns the keypoints and which of them (T, V) are now known (seen or imputed); the others are (0, 0).
     Source: the corruption model of Bian et al.'s release.
     """
     seen = keypoints[..., 2:] > 0
-    ahead = window_frames if ahead_frames is None else ahead_frames
-    sums = _window_sum(np.where(seen, keypoints[..., :2], 0.0), window_frames, ahead)
-    counts = _window_sum(seen.astype(np.float64), window_frames, ahead)
+    sums = _window_sum(np.where(seen, keypoints[..., :2], 0.0), window_frames, ahead_frames)
+    counts = _window_sum(seen.astype(np.float64), window_frames, ahead_frames)
     out = keypoints.copy()
     mean = sums / np.maximum(counts, 1)
     out[..., :2] = np.where(seen, keypoints[..., :2], mean)
@@ -210,8 +207,8 @@ def clip_tensor(
         seen = keypoints.astype(np.float32, copy=True)
         seen[..., 2] = seen[..., 2] > 0
         body = resample(seen, times_s, at, preprocessing.max_gap_s, preprocessing.between)
-        ahead_frames = 0 if preprocessing.centre == "trailing" else None
-        body, known = impute(body, preprocessing.impute_window_frames, ahead_frames)
+        window_frames = preprocessing.impute_window_frames
+        body, known = impute(body, window_frames, 0 if preprocessing.centre == "trailing" else window_frames)
         body = normalise(body, known, layout, preprocessing.centre)
         clip[..., m] = body.transpose(2, 0, 1)
     return clip

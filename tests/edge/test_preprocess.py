@@ -34,7 +34,7 @@ def moving_person(times_s, seed=0):
 def test_an_unseen_joint_is_the_mean_of_three_frames_either_side():
     keypoints = np.zeros((10, 1, 3), np.float32)
     keypoints[[0, 1, 4, 7], 0] = [[100, 0, 1], [10, 1, 1], [20, 5, 1], [60, 9, 1]]
-    out, known = impute(keypoints, window_frames=3)
+    out, known = impute(keypoints, 3, 3)
     # Frame 2 looks at 0..5: (100 + 10 + 20) / 3. Frame 5 at 2..8: (20 + 60) / 2. Frame 9 at 6..9: 60.
     assert np.allclose(out[[2, 5, 9], 0, :2], [[130 / 3, 2], [40, 7], [60, 9]])
     assert (out[[2, 5, 9], 0, 2] == 0).all()
@@ -45,7 +45,7 @@ def test_an_unseen_joint_is_the_mean_of_three_frames_either_side():
 def test_what_was_not_seen_for_long_stays_unknown():
     keypoints = np.zeros((12, 1, 3), np.float32)
     keypoints[0, 0] = [5, 5, 1]
-    out, known = impute(keypoints, window_frames=3)
+    out, known = impute(keypoints, 3, 3)
     assert known[:, 0].tolist() == [True] * 4 + [False] * 8
     assert (out[4:] == 0).all()
 
