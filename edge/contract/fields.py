@@ -39,8 +39,7 @@ def read_fields(kind: type[T], raw: Any, refused: Refused, at: str = "") -> T:
     try:
         return kind(**values)
     except ConfigError as error:
-        hint = {} if error.hint is None else {"hint": error.hint}
-        raise refused(f"{at}: {error.what}", **hint) from error
+        raise refused(f"{at}: {error.what}", hint=error.hint) from error
 
 
 def _value(hint: Any, value: Any, at: str, refused: Refused) -> Any:
