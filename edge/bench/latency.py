@@ -23,6 +23,7 @@ from edge.cli.console import console, print_warning
 from edge.contract.bundle import Bundle, read_bundle
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.files import require_writable, write_json, write_text
+from edge.contract.intervals import require_in
 from edge.contract.types import Float32
 from edge.loop.config import RunConfig
 from edge.machine import machine
@@ -66,11 +67,9 @@ class LatencyConfig:
     """Compare two latency.json, the earlier one first, instead of measuring."""
 
     def __post_init__(self) -> None:
-        if min(self.runs, self.queries) < 1 or self.frames < 2 * self.warm_up_frames or self.warm_up_frames < 0:
-            raise ConfigError(
-                f"{self.runs} runs of {self.frames} frames, {self.warm_up_frames} to warm up, {self.queries} queries",
-                hint="give at least one run and query, and twice as many frames as warm_up_frames",
-            )
+        require_in(self, runs="[1, inf)", queries="[1, inf)", warm_up_frames="[0, inf)")
+        if self.frames < 2 * self.warm_up_frames:
+            raise ConfigError(f"{self.frames} frames, {self.warm_up_frames} to warm up", hint="give twice as many")
 
 
 def latency(config: LatencyConfig) -> None:

@@ -44,7 +44,7 @@ def a_floor_above_everything(folder: Path) -> Argv:
 
 @row()
 def a_measurement_that_is_all_warm_up(folder: Path) -> Argv:
-    """give at least one run and query, and twice as many frames as warm_up_frames"""
+    """30 frames, 30 to warm up; give twice as many"""
     return ["edge", "bench", "latency", "--frames", "30", "--warm_up_frames", "30", "--out", folder / "out"]
 
 
