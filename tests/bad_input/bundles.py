@@ -219,7 +219,7 @@ def a_manifest_of_brackets(folder: Path) -> Argv:
 
 @row()
 def clips_of_no_rate(folder: Path) -> Argv:
-    """at nan Hz"""
+    """preprocessing: fps is nan; give a number in (0, inf)"""
     bundle = good_bundle(folder)
     how = {**read_bundle(bundle).manifest.preprocessing.__dict__, "fps": float("nan")}
     return run(folder, bundle=rewrite(bundle, preprocessing=how))
