@@ -1,8 +1,10 @@
 """What is given to `bench`, `threshold` and `soak`."""
 
 import json
+import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from bad_input.table import Argv, good_bundle, poses, row, video
@@ -34,6 +36,17 @@ def clips_that_are_damaged(folder: Path) -> Argv:
     argv = accuracy(folder, labels=[0])
     (folder / "test.npz").write_bytes(b"PK")
     return argv
+
+
+@row()
+def clips_that_would_run_code(folder: Path) -> Argv:
+    """test.npz: not a readable .npz file: Object arrays cannot be loaded when allow_pickle=False"""
+
+    class Payload:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(folder / "run"),)
+
+    return accuracy(folder, clips=np.array([Payload()], object), labels=[0])
 
 
 @row()

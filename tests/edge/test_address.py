@@ -57,7 +57,7 @@ def test_options_of_the_uri_override_settings():
         ("file:///a.mp4?fps=5", "fps cannot be set for this source"),
         ("file:///a.mp4?codec=h256", "no hardware decoder for codec 'h256'; known: h264, h265"),
         ("rtsp://127.0.0.1:9/s#codec=h256", "no hardware decoder for codec 'h256'"),
-        ("replay://poses.jsonl?flip=vertical", "flip cannot be set for this source"),
+        ("replay://poses.jsonl?flip=vertical", "flip cannot be set for this source; a recording holds no images"),
         ("rtsp://127.0.0.1:9/s#width=640&height=480", "width cannot be set for this source"),
         (
             "csi://0?codec=h264",
