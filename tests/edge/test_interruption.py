@@ -60,6 +60,7 @@ def test_a_signal_while_a_command_starts_is_one_line_and_leaves_no_file(tmp_path
 
 @pytest.mark.usefixtures("handlers")
 def test_a_second_signal_does_not_interrupt_what_cleans_up_after_the_first(monkeypatch):
+    monkeypatch.setattr("edge.cli.interruption.REPEAT_S", 60.0)
     raise_on_signals()
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGTERM)
