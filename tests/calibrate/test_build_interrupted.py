@@ -1,4 +1,4 @@
-"""Ctrl-C ends a build at once, without waiting for the builder, and leaves no files."""
+"""A build shows its progress, and Ctrl-C ends it at once, without waiting for the builder, and leaves no files."""
 
 import os
 import signal
@@ -8,8 +8,20 @@ from pathlib import Path
 
 import pytest
 import tiny_bundle
+from rich.progress import Progress
 
+from calibrate.tensorrt.build_progress import _monitor
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
+
+
+def test_the_bar_counts_the_steps_of_the_outermost_phase(board) -> None:
+    """TensorRT numbers a phase's steps from 0."""
+    bars = Progress(disable=True)
+    monitor = _monitor(board(), bars, "building")
+    monitor.phase_start("Building", None, 4)
+    monitor.phase_start("Timing", "Building", 7)
+    assert monitor.step_complete("Timing", 6) and monitor.step_complete("Building", 1)
+    assert [(task.description, task.completed, task.total) for task in bars.tasks] == [("building", 2, 4)]
 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
