@@ -183,6 +183,7 @@ def test_reference_clips_are_generated_and_start_with_every_class(exported: Path
         assert stored["clips"].dtype == np.float16 and stored["clips"].shape == (16, 3, 16, 13, 1)
         clips = stored["clips"]
     np.testing.assert_array_equal(generated_clips(PAIRS, 40)[:16], clips)
+    assert len(generated_clips(replace(PAIRS, poor="recorded"), 2)) == 2, "without a second recording"
     people = first_test_clips(40, seed=0)
     assert not any(clip.train for clip in people.clips)
     assert [clip.label for clip in people.clips[:12]] == list(range(12))

@@ -1,6 +1,7 @@
 """Streaming students are exported as bundles of their own, or added to an existing bundle."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from calibrate.configuration import StreamConfig
 from calibrate.stream import quantise_stream
-from edge.contract.bundle import Bundle, read_bundle
+from edge.contract.bundle import Bundle, read_bundle, write_manifest
 from edge.contract.errors import ConfigError
 from edge.contract.preprocess import Centre, Preprocessing
 from edge.recognition.decisions import DecisionConfig
@@ -97,6 +98,8 @@ def test_a_stream_is_added_to_the_bundle_of_a_non_causal_student(streaming: Path
     assert after.manifest.preprocessing.centre == "trend"
     assert after.manifest.stream.training["network"] == "dense_gcn_stream"
     assert after.file("student.onnx").read_bytes() == before.file("student.onnx").read_bytes()
+    with np.load(tmp_path / "stream_calibration.npz") as calibration:
+        assert len(calibration["clips"]) == 4 * 12, "training clips"
     right, _ = by_hand(after, tmp_path, "stream_test.npz")
     assert after.manifest.stream.accuracy["fp32"]["top1"] == pytest.approx(right, abs=1e-4)
 
@@ -128,4 +131,13 @@ def test_runs_that_do_not_stream_or_fit_the_bundle_are_refused(streaming: Path, 
         run = trained(tmp_path / network, network, centre, frames)  # type: ignore[arg-type]
         with pytest.raises(ConfigError, match=why):
             export_stream(StreamExportConfig(run, streaming / "bundle", tmp_path))
+    known = read_bundle(streaming / "bundle").manifest
+    for number, (change, why) in enumerate((
+        ({"classes": known.classes[::-1]}, "have different classes: "),
+        ({"preprocessing": replace(known.preprocessing, fps=12)}, "different frames per second: 10 and 12"),
+    )):  # fmt: skip
+        other = shutil.copytree(streaming / "bundle", tmp_path / f"bundle{number}")
+        write_manifest(other, replace(known, stream=None, **change))  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=why):
+            export_stream(StreamExportConfig(streaming / "run", other, tmp_path))
     assert load_checkpoint(streaming / "run").training_summary()["epochs"] == 1

@@ -17,8 +17,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from edge.contract.layouts import layout
 from edge.contract.types import UNKNOWN
 from train.data.clip import SkeletonClip, SkeletonSet, validated
@@ -114,5 +112,5 @@ def _unknown_clips(folder: Path, label: int) -> Iterator[SkeletonClip]:
 
 
 def _part(clip: SkeletonClip, frames: slice, name: str, classes: list[str]) -> SkeletonClip:
-    joints, seen = np.ascontiguousarray(clip.joints[:, frames]), np.ascontiguousarray(clip.seen[:, frames])
-    return replace(clip, id=f"{clip.id}-{name}", label=classes.index(name), joints=joints, seen=seen)
+    label, joints, seen = classes.index(name), clip.joints[:, frames], clip.seen[:, frames]
+    return replace(clip, id=f"{clip.id}-{name}", label=label, joints=joints, seen=seen)
