@@ -134,7 +134,10 @@ STRIDES = {"strides": [1, 8, 8, 1]}
         ([IMAGE, ("odd", "Softmax", ["image"], {})], r"unexpected operation Softmax \(odd\)"),
         ([IMAGE, ("other", "Placeholder", [], {}), ("y", "ConcatV2", [], {})], "unexpected inputs or outputs"),
         ([IMAGE, ("y", "Relu", ["image"], {})], "unexpected inputs or outputs"),
-        ([IMAGE, ("y", "ConcatV2", ["image", "axis"], {})], "does not join heatmaps and PAFs"),
+        *(
+            ([IMAGE, ("y", "ConcatV2", [*["image"] * count, "axis"], {})], "does not join heatmaps and PAFs")
+            for count in (1, 3)
+        ),
         (
             [IMAGE, KERNEL, ("c", "Conv2D", ["image", "w"], {**STRIDES, "padding": b"VALID"})],
             "c has padding other than SAME",
