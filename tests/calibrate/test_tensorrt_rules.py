@@ -53,6 +53,15 @@ def test_a_valid_convolution_passes_rules_and_parser(tmp_path: Path, initializer
     assert min(report.engine_bytes.values()) > 1000
 
 
+def test_integers_need_no_zero_point(tmp_path: Path) -> None:
+    """Their own type says that they are INT8."""
+    model = onnx.load(convolution(tmp_path / "conv.onnx"))
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear":
+            node.input.pop()
+    assert violations(model) == []
+
+
 @pytest.mark.parametrize(
     ("broken", "node", "why"),
     [
