@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.contract.errors import ConfigError, DataError, LayoutError
-from edge.contract.preprocess import Preprocessing
+from edge.contract.preprocess import Preprocessing, clip_tensor
 from tests.train.known_errors import FLAWLESS, KNOWN, PENN, errors, person
 from train.data.clip import SkeletonClip, SkeletonSet
 from train.data.corruption.fitted_errors import Bursts, JointErrors, apply_fitted_errors, read_errors, write_errors
@@ -134,6 +134,15 @@ def test_pairs_are_corrupted_by_the_given_file(tmp_path: Path) -> None:
         walks(), PairConfig(how, poor="drop", drop=0.0, fitted_errors=str(path)), train=False, seed=0
     ).draw(0)
     assert low[2].all()
+
+
+def test_pairs_are_corrupted_at_the_frame_rate_of_the_clip(tmp_path: Path) -> None:
+    write_errors(tmp_path / "errors.yaml", KNOWN)
+    how = Preprocessing(length_frames=16, fps=40.0)
+    config = PairConfig(how, fitted_errors=str(tmp_path / "errors.yaml"))
+    low, _ = PairDataset(walks(), config, train=False, seed=3).draw(1)
+    expected = apply_fitted_errors(person(16), PENN, KNOWN, 40.0, np.random.default_rng((3, 1)))
+    np.testing.assert_allclose(low, clip_tensor([(expected, np.arange(16) / 40)], PENN, how), atol=1e-5)
 
 
 def test_fitted_errors_of_other_joints_or_without_a_file_are_refused(tmp_path: Path) -> None:

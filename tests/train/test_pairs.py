@@ -63,6 +63,13 @@ def test_a_test_pair_depends_only_on_its_clip() -> None:
     )
 
 
+def test_clips_are_interpolated_as_the_preprocessing_says() -> None:
+    straight, curved = (
+        pairs([walker(9)], preprocessing=replace(HOW, between=between)).draw(0)[1] for between in ("line", "curve")
+    )
+    assert not np.allclose(straight, curved, atol=1e-3)
+
+
 def test_training_pairs_differ_by_key_and_not_by_order() -> None:
     drawn, again = (pairs([walker(64, train=True)], train=True, drop=0.6) for _ in range(2))
     first, later, elsewhere = drawn.draw(0), drawn.draw(0, epoch=1), drawn.draw(0, position=1)
