@@ -17,7 +17,7 @@ from edge.recognition.form import open_student, reason_for_clips
 from edge.recognition.recogniser import RecogniserConfig
 from edge.recognition.streaming.network import open_stream
 from edge.recognition.streaming.recogniser import StreamRecogniser
-from train.checkpoint import load_checkpoint
+from train.checkpoint import load_checkpoint, save_checkpoint
 from train.configuration import Hardware, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
@@ -128,9 +128,13 @@ def test_runs_that_do_not_stream_or_fit_the_bundle_are_refused(streaming: Path, 
         ("dense_gcn", "trend", 16, "dense_gcn of 1 bodies does not stream"),
         ("dense_gcn_stream", "trailing", 24, "have different frames per clip: 24 and 16"),
     ):
-        run = trained(tmp_path / network, network, centre, frames)  # type: ignore[arg-type]
+        other = trained(tmp_path / network, network, centre, frames)  # type: ignore[arg-type]
         with pytest.raises(ConfigError, match=why):
-            export_stream(StreamExportConfig(run, streaming / "bundle", tmp_path))
+            export_stream(StreamExportConfig(other, streaming / "bundle", tmp_path))
+    run = load_checkpoint(streaming / "run")
+    save_checkpoint(tmp_path, replace(run, about=run.about | {"bodies": 2}))
+    with pytest.raises(ConfigError, match="dense_gcn_stream of 2 bodies does not stream"):
+        export_stream(StreamExportConfig(tmp_path, streaming / "bundle", tmp_path))
     known = read_bundle(streaming / "bundle").manifest
     for number, (change, why) in enumerate((
         ({"classes": known.classes[::-1]}, "have different classes: "),
@@ -140,4 +144,4 @@ def test_runs_that_do_not_stream_or_fit_the_bundle_are_refused(streaming: Path, 
         write_manifest(other, replace(known, stream=None, **change))  # type: ignore[arg-type]
         with pytest.raises(ConfigError, match=why):
             export_stream(StreamExportConfig(streaming / "run", other, tmp_path))
-    assert load_checkpoint(streaming / "run").training_summary()["epochs"] == 1
+    assert run.training_summary()["epochs"] == 1
