@@ -14,15 +14,20 @@ from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.errors import EngineError
 
 
-def test_half_precision_keeps_input_and_output_types_and_close_values(tmp_path: Path) -> None:
-    source = networks.student(tmp_path / "student.onnx")
+@pytest.mark.parametrize(
+    ("network", "given"),
+    [
+        (networks.student, networks.clips(5)),
+        (networks.separable, np.random.default_rng(0).standard_normal((1, 3, 16, 16)).astype(np.float32)),
+    ],
+)
+def test_half_precision_keeps_input_and_output_types_and_close_values(tmp_path: Path, network, given) -> None:
+    source = network(tmp_path / "network.onnx")
     half = to_half_precision(onnx.load(source))
     onnx.checker.check_model(half, full_check=True)
-    clips = networks.clips(5)
     session = ort.InferenceSession(half.SerializeToString())
     assert [i.type for i in session.get_inputs()] == ["tensor(float)"]
-    (given,) = session.run(None, {"clip": clips})
-    (wanted,) = ort.InferenceSession(str(source)).run(None, {"clip": clips})
+    wanted, given = networks.run(source, given), networks.run(half, given)
     assert given.dtype == np.float32
     np.testing.assert_allclose(given, wanted, atol=0.01 * np.abs(wanted).max())
     assert np.abs(given - wanted).max() > 0
@@ -33,14 +38,17 @@ def test_integers_and_constants_that_are_listed_as_inputs_are_converted_too(tmp_
     nodes = [
         node("Cast", ["x"], ["whole"], to=TensorProto.INT32),
         node("Cast", ["whole"], ["again"], to=TensorProto.FLOAT),
-        node("Mul", ["again", "two"], ["y"]),
+        node("ConstantOfShape", ["size"], ["halves"], value=numpy_helper.from_array(np.float32([0.5]))),
+        node("Mul", ["again", "two"], ["product"]),
+        node("Add", ["product", "halves"], ["y"]),
     ]
     shapes = (("x", [2]), ("y", [2]))
-    model = onnx.load(networks.save(tmp_path / "n.onnx", nodes, {"two": np.array(2, np.float32)}, shapes))
+    constants = {"two": np.array(2, np.float32), "size": np.array([2], np.int64)}
+    model = onnx.load(networks.save(tmp_path / "n.onnx", nodes, constants, shapes))
     model.graph.input.append(value("two", TensorProto.FLOAT, []))
     half = to_half_precision(model)
     onnx.checker.check_model(half, full_check=True)
-    np.testing.assert_array_equal(networks.run(half, np.array([1.5, -2.75], np.float32)), [2, -4])
+    np.testing.assert_array_equal(networks.run(half, np.array([1.5, -2.75], np.float32)), [2.5, -3.5])
 
 
 def quiet() -> ort.SessionOptions:
