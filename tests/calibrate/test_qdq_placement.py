@@ -43,10 +43,11 @@ def test_tensorrt_gets_no_pair_between_convolution_and_relu(student: onnx.ModelP
     assert set(graph.constants) == {name for n in model.graph.node for name in n.input} & set(graph.constants)
 
 
-def test_tensorrt_gets_a_pair_on_the_residual_input_only(tmp_path: Path) -> None:
+def test_tensorrt_gets_a_pair_on_the_residual_input_only_and_one_for_all_readers(tmp_path: Path) -> None:
     graph = Graph(fusible(residual(tmp_path, mixed=False)))
     (addition,) = graph.nodes("Add")
     assert Counter(graph.producer[i].op_type for i in addition.input) == {"Conv": 1, "DequantizeLinear": 1}
+    assert set(Counter(quantize.input[0] for quantize in graph.nodes("QuantizeLinear")).values()) == {1}
 
 
 @pytest.mark.parametrize(
