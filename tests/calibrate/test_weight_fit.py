@@ -82,6 +82,13 @@ def test_the_bias_corrects_the_remaining_mean() -> None:
     np.testing.assert_allclose(weights_of(given), [[2]], rtol=1e-4)
 
 
+def test_a_channel_without_weights_stays_zero_and_keeps_a_scale() -> None:
+    weight = np.array([[0, 0], [3, 127]], np.float32).reshape(2, 2, 1, 1)
+    samples = list(np.random.default_rng(0).uniform(-1, 1, (20, 1, 2, 4, 4)).astype(np.float32))
+    model = fitted(int8(weight, 1 / 127), exact(weight), samples)
+    assert not weights_of(model)[0].any() and (Graph(model).constants["ws"] > 0).all()
+
+
 def test_constant_inputs_change_neither_the_weights_nor_the_mean_output() -> None:
     """Channels that a network does not use are constant; in FP32 their computed variance may be negative."""
     rng = np.random.default_rng(4)
