@@ -71,6 +71,21 @@ def test_a_video_whose_process_crashes_fails_alone(videos: Path, tmp_path: Path)
     assert isinstance(found["second"], VideoResult) and found["second"].frames == 4
 
 
+@pytest.mark.usefixtures("blazepose_files")
+def test_a_stopped_run_abandons_a_video_at_the_next_frame(tmp_path: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "long.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (320, 240))
+    for _ in range(2000):
+        writer.write(np.zeros((240, 320, 3), np.uint8))
+    writer.release()
+    estimators, shared = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120), SharedState()
+    job = Job("long", tmp_path / "long.avi", tmp_path / "long.npz", estimators, FollowConfig(), fps=None)
+    for result in process_videos([job], 1, shared):
+        assert result is None
+        if shared.frames.value:
+            shared.stop.set()
+    assert 0 < shared.frames.value < 1000 and not job.out.exists()
+
+
 def test_an_error_that_is_not_a_videos_stops_the_run(videos: Path, tmp_path: Path) -> None:
     (tmp_path / "stand").write_text("a file where a folder should be")
     estimators = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120)
