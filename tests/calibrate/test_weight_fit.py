@@ -72,14 +72,14 @@ def test_weights_compensate_half_of_what_clipping_removes(activations: list[int]
 
 
 def test_the_bias_corrects_the_remaining_mean() -> None:
-    # Every activation is 4 and clipped to 1.
-    weight = np.array([2.0], np.float32).reshape(1, 1, 1, 1)
-    samples = [np.full((1, 1, 4, 4), 4, np.float32)]
+    # Every activation is 4 and clipped to 1; the second weight is rounded to 0.
+    weight = np.array([2.0, 0.004], np.float32).reshape(1, 2, 1, 1)
+    samples = [np.full((1, 2, 4, 4), 4, np.float32)]
     given = fitted(int8(weight, 1 / 127), exact(weight), samples)
     session = ort.InferenceSession(given.SerializeToString())
-    # A constant input does not change the weight, so the bias alone corrects 2 * 1 to 2 * 4.
-    np.testing.assert_allclose(session.run(None, {"x": samples[0]})[0], np.full((1, 1, 4, 4), 8), rtol=1e-4)
-    np.testing.assert_allclose(weights_of(given), [[2]], rtol=1e-4)
+    # A constant input does not change the weight, so the bias alone corrects 2 * 1 to 2.004 * 4.
+    np.testing.assert_allclose(session.run(None, {"x": samples[0]})[0], np.full((1, 1, 4, 4), 8.016), rtol=1e-4)
+    np.testing.assert_allclose(weights_of(given), [[2, 0]], rtol=1e-4)
 
 
 def test_a_channel_without_weights_stays_zero_and_keeps_a_scale() -> None:
