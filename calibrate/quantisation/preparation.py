@@ -28,8 +28,11 @@ def prepared(source: Path, folder: Path) -> onnx.ModelProto:
     path = folder / "prepared.onnx"
     onnx.save(model, str(path))
     _fold_and_infer_shapes(path)
-    model = split_computed_addend(_named(onnx.load(path)))
-    model = with_kernel_shapes(with_own_parameters(as_convolutions(model)))
+    model = _named(onnx.load(path))
+    graph = Graph(model)
+    if fixed := graph.outputs - graph.producer.keys():
+        raise EngineError(f"output {min(fixed)} is a constant or an input", where=source, hint="export it without that")
+    model = with_kernel_shapes(with_own_parameters(as_convolutions(split_computed_addend(model))))
     return onnx.shape_inference.infer_shapes(model)
 
 

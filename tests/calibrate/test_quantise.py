@@ -86,6 +86,16 @@ def test_a_network_is_not_quantised_twice(tmp_path: Path) -> None:
         Quantiser(out, networks.samples(4), "minmax")
 
 
+@pytest.mark.parametrize(("name", "shape"), [("mix", [17, 17]), ("clip", ["n", 3, 16, 17, 1])])
+def test_an_output_that_no_layer_computes_is_refused(tmp_path: Path, name: str, shape: list[int | str]) -> None:
+    source = networks.student(tmp_path / "student.onnx")
+    model = onnx.load(source)
+    model.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+    onnx.save(model, source)
+    with pytest.raises(EngineError, match=f"student.onnx: output {name} is a constant or an input; "):
+        Quantiser(source, networks.samples(1), "minmax")
+
+
 def test_margin_is_a_fifth_wider_than_mse(tmp_path: Path) -> None:
     source = networks.student(tmp_path / "student.onnx")
     methods: tuple[Method, Method] = ("mse", "margin")
