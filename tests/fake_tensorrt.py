@@ -117,7 +117,12 @@ def tensorrt(
             self._known = blob
 
         def serialize(self) -> bytes:
-            return f"timings of {version}".encode()
+            return self._known
+
+        def _add(self, model: onnx.ModelProto) -> None:
+            kept = self._known.splitlines() or [f"timings of {version}".encode()]
+            timed = (str(node).replace("\n", " ").encode() for node in model.graph.node)
+            self._known = b"\n".join(dict.fromkeys([*kept, *timed]))
 
     class IBuilderConfig:
         __slots__ = ("DLA_core", "_cache", "_flags", "_limit", "_profiles", "default_device_type") + (
@@ -148,7 +153,7 @@ def tensorrt(
             return ITimingCache(serialized_timing_cache) if is_whole else None
 
         def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
-            if cache._known not in (b"", f"timings of {version}".encode()) and not ignore_mismatch:
+            if cache._known.splitlines()[:1] not in ([], [f"timings of {version}".encode()]) and not ignore_mismatch:
                 complain("The timing cache will not be used!")
                 return False
             self._cache = cache
@@ -199,6 +204,7 @@ def tensorrt(
                 ctypes.CDLL(None).pthread_mutex_lock(lock)
             if major >= 10 and not _report(config.progress_monitor):
                 return None
+            config._cache._add(onnx.load_from_string(trt.parsed))
             on_dla = device.kind == trt.DeviceType.DLA
             about = {"inputs": takes, "outputs": outputs, "kinds": dict(kinds or {}), "on_dla": on_dla}
             about |= {"plugin": trt.needs_plugin, "profiles": shapes, "flags": sorted(config._flags)}
