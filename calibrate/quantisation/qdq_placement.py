@@ -72,12 +72,12 @@ def unquantised_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = Graph(result)
     for dequantize in graph.nodes("DequantizeLinear"):
         output = dequantize.output[0]
-        quantize = graph.producer_of_type(dequantize.input[0], "QuantizeLinear")
-        if output not in graph.outputs or quantize is None:
+        if output not in graph.outputs:
             continue
+        quantize = graph.producer[dequantize.input[0]]
         exact, rounded = quantize.input[0], f"{output}.rounded"
         rename_tensors(graph.consumers[output], {output: rounded})
-        rename_tensors([graph.producer[exact], *graph.consumers[exact]], {exact: output})
+        rename_tensors([graph.producer[exact], quantize], {exact: output})
         dequantize.output[0] = rounded
     return result
 
@@ -189,18 +189,18 @@ def pair_per_consumer(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def pairs_after_sums(graph: Graph) -> list[Pair]:
-    """Return the pairs on the output of a Conv, Gemm or Add that nothing but the pair reads."""
+    """Return the pairs on the output of a Conv, Gemm or Add that nothing but the pair reads, except network outputs."""
     found = []
     for quantize in graph.nodes("QuantizeLinear"):
         behind, before = graph.consumers[quantize.output[0]], graph.producer.get(quantize.input[0])
         alone = len(behind) == len(graph.consumers[quantize.input[0]]) == 1
         if alone and behind[0].op_type == "DequantizeLinear" and before is not None and before.op_type in SUMMING:
             found.append(Pair(quantize, behind[0]))
-    return found
+    return [pair for pair in found if pair.output not in graph.outputs]
 
 
 def only_into_relu(graph: Graph, pair: Pair) -> bool:
-    return [t.op_type for t in graph.consumers[pair.output]] == ["Relu"] and pair.output not in graph.outputs
+    return [t.op_type for t in graph.consumers[pair.output]] == ["Relu"]
 
 
 def remove_pairs(model: onnx.ModelProto, unwanted: Callable[[Graph, Pair], bool]) -> onnx.ModelProto:
@@ -208,11 +208,7 @@ def remove_pairs(model: onnx.ModelProto, unwanted: Callable[[Graph, Pair], bool]
     result = copied(model)
     graph = Graph(result)
     for pair in [p for p in pairs_after_sums(graph) if unwanted(graph, p)]:
-        if pair.output in graph.outputs:
-            # The network's output keeps its name.
-            graph.producer[pair.input].output[0] = pair.output
-        else:
-            rename_tensors(graph.consumers[pair.output], {pair.output: pair.input})
+        rename_tensors(graph.consumers[pair.output], {pair.output: pair.input})
         result.graph.node.remove(pair.quantize)
         result.graph.node.remove(pair.dequantize)
     remove_unread_constants(result)
@@ -231,7 +227,6 @@ def _remove_unread_pairs(model: onnx.ModelProto) -> None:
         read = {name for node in model.graph.node for name in node.input}
         for node in [n for n in model.graph.node if n.op_type == operator and n.output[0] not in read]:
             model.graph.node.remove(node)
-    remove_unread_constants(model)
 
 
 def _scale_of(node: onnx.NodeProto) -> tuple[str, str] | None:
