@@ -15,7 +15,7 @@ import onnx
 
 _TEXT = re.compile(r'&&\s*((?:"[^"]*"\s*)+)$')
 """The text after a condition: && "text", or several adjacent string literals."""
-_ASSERTION = re.compile(r"^Assertion failed: (.*?\S: (?=\S))?", re.DOTALL)
+_ASSERTION = re.compile(r"^Assertion failed: (.*?\S: )?")
 """With the condition, if a text follows it."""
 _UNKNOWN_OPERATOR = ("", "false", "Plugin not found, are the plugin name, version, and namespace correct?")
 _DRIVER_NOISE = re.compile(r"^\[checkMacros.*$", re.MULTILINE)

@@ -12,6 +12,7 @@ from calibrate.tensorrt.parser_errors import parser_error, reason
 from calibrate.tensorrt.parser_gate import gate
 
 SAID = {
+    "": "this TensorRT has no operator Det, or not with these inputs and attributes",
     "false": "this TensorRT has no operator Det, or not with these inputs and attributes",
     "Assertion failed: false": "this TensorRT has no operator Det, or not with these inputs and attributes",
     'creator && "Plugin not found, are the plugin name, version, and namespace correct?"': "this TensorRT has no "
