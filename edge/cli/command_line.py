@@ -225,6 +225,7 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
 
 def _interrupted(stop: Interruption) -> NoReturn:
     console.print("interrupted")
+    exec("")  # after an interrupt inside exec(), as where dataclasses are defined, Python would exit with SIGINT's code
     raise SystemExit(stop.exit_code if stop.signum else INTERRUPTED) from None
 
 

@@ -58,6 +58,31 @@ def test_a_signal_while_a_command_starts_is_one_line_and_leaves_no_file(tmp_path
     assert (left.value.code, capsys.readouterr().err) == (code, "interrupted\n") and not list(tmp_path.iterdir())
 
 
+INSIDE_EXEC = """
+import signal
+from edge.cli.sigint import exit_silently_on_sigint
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+exit_silently_on_sigint()
+from edge.cli.command_line import Command, run_command_line
+from edge.soak.command import SoakConfig
+
+def start(config):
+    exec("signal.raise_signal(signal.SIGTERM)")
+
+run_command_line("start", "", {"start": Command(SoakConfig, start)})
+"""
+
+
+def test_the_exit_code_is_the_signals_also_inside_exec(tmp_path):
+    """As where a dataclass is defined, while modules are imported."""
+    (tmp_path / "start.py").write_text(INSIDE_EXEC)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "start", "start"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (143, "interrupted\n")
+
+
 @pytest.mark.usefixtures("handlers")
 def test_a_second_signal_does_not_interrupt_what_cleans_up_after_the_first(monkeypatch):
     monkeypatch.setattr("edge.cli.interruption.REPEAT_S", 60.0)
