@@ -8,6 +8,7 @@ if __name__ == "__main__":
     exit_silently_on_sigint()
 
 from edge.cli.command_line import Command, importing_commands, lazy, run_command_line
+from edge.cli.leftover_threads import exit_past_threads
 
 with importing_commands("calibrate"):
     from calibrate import configuration
@@ -92,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    exit_past_threads(main)

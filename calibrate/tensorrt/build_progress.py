@@ -1,9 +1,7 @@
-"""Show the progress of a TensorRT build, which may take minutes, and end the process on Ctrl-C."""
+"""Show the progress of a TensorRT build, which may take minutes, and can be interrupted."""
 
 from __future__ import annotations
 
-import atexit
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,13 +11,12 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from edge.cli.console import console
-from edge.cli.exit_codes import INTERRUPTED
 
 
 def with_progress(trt: Any, config: Any, what: str, build: Callable[[], bytes]) -> bytes:
     """Return ``build()``; show a bar for the builder's outermost phase, or a spinner before TensorRT 10.
 
-    Raises KeyboardInterrupt at once on Ctrl-C; the process then ends without waiting for the builder.
+    Raises KeyboardInterrupt at once on Ctrl-C. TensorRT cannot stop a build before version 10: its thread is left.
     """
     start = time.monotonic()
     if hasattr(trt, "IProgressMonitor"):
@@ -45,14 +42,8 @@ def _on_a_thread(build: Callable[[], bytes]) -> bytes:
         except BaseException as error:  # noqa: BLE001 result() raises it on the caller's thread
             built.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        return built.result()
-    except KeyboardInterrupt:
-        # TensorRT cannot stop a build before version 10, and an ordinary exit would unload libraries that it uses.
-        atexit.register(lambda: thread.is_alive() and os._exit(INTERRUPTED))
-        raise
+    threading.Thread(target=run, daemon=True).start()
+    return built.result()
 
 
 def _monitor(trt: Any, bars: Progress, what: str) -> Any:

@@ -1,4 +1,4 @@
-"""A build shows its progress, and Ctrl-C ends it at once, without waiting for the builder, and leaves no files."""
+"""A build shows its progress, and a signal ends it at once, without waiting for the builder, and leaves no files."""
 
 import os
 import signal
@@ -38,18 +38,21 @@ HANGING_BUILD = """
 import signal, sys
 from fake_cuda import FakeGpu
 from fake_tensorrt import tensorrt
-from calibrate.__main__ import COMMANDS
-from edge.cli.command_line import run_command_line
+from calibrate.__main__ import main
+from edge.cli.leftover_threads import exit_past_threads
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
 gpu = FakeGpu()
 sys.modules.update(gpu.modules(), tensorrt=tensorrt(sys.argv[1], gpu=gpu, hangs=True))
-run_command_line("calibrate", "", COMMANDS, ["engine", "--bundle", sys.argv[2]])
+sys.argv[1:] = ["engine", "--bundle", sys.argv[2]]
+exit_past_threads(main)
 """
 
 
-@pytest.mark.parametrize("version", ["8.5.2", "10.3.0"])
-def test_ctrl_c_does_not_wait_for_the_builder(tmp_path: Path, version: str) -> None:
+@pytest.mark.parametrize(
+    ("version", "signum", "code"), [("8.5.2", signal.SIGINT, 130), ("10.3.0", signal.SIGTERM, 143)]
+)
+def test_a_signal_does_not_wait_for_the_builder(tmp_path: Path, version: str, signum: int, code: int) -> None:
     bundle = tiny_bundle.make(tmp_path / "bundle")
     before = set(bundle.iterdir())
     command = [sys.executable, "-c", HANGING_BUILD, version, bundle]
@@ -59,9 +62,9 @@ def test_ctrl_c_does_not_wait_for_the_builder(tmp_path: Path, version: str) -> N
         try:
             assert process.stdout.readline() == "building\n"
             assert set(bundle.iterdir()) > before
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signum)
             assert process.communicate(timeout=60)[1].splitlines()[-1] == "interrupted"
         finally:
             process.kill()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert set(bundle.iterdir()) == before
