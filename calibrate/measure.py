@@ -165,10 +165,14 @@ def _output_of(command: Sequence[str], printed: bool) -> tuple[int, str, str]:
         command, stdout=subprocess.PIPE if printed else None, stderr=subprocess.PIPE, env=environment
     ) as process:
         assert process.stderr is not None
-        while chunk := os.read(process.stderr.fileno(), 4096):
-            text = decoder.decode(chunk)
-            console.file.write(text)
-            messages += text
+        try:
+            while chunk := os.read(process.stderr.fileno(), 4096):
+                text = decoder.decode(chunk)
+                console.file.write(text)
+                messages += text
+        except KeyboardInterrupt:  # perhaps of this process alone
+            process.terminate()
+            raise
         output = process.stdout.read() if process.stdout is not None else b""  # short enough for the pipe
     # A bar is redrawn after a carriage return, and what follows a bar that is removed may begin with one.
     return process.returncode, output.decode(errors="replace"), _ESCAPES.sub("", messages).replace("\r", "\n")

@@ -148,6 +148,21 @@ def test_a_step_ends_although_nobody_reads_what_it_prints(failing: Step) -> None
         assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=broken).returncode == 2
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_a_step_ends_with_a_measurement_that_is_stopped_alone(tmp_path: Path, monkeypatch) -> None:
+    """As by `kill`, while Ctrl-C is sent to both processes."""
+    pid = tmp_path / "pid"
+    code = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); os.kill(os.getppid(), 2); time.sleep(60)"
+    for name, value in with_stub(tmp_path / "stub", "waiting", code).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(KeyboardInterrupt):
+        run_step(Step("waiting", ("waiting",), tmp_path / "none.json"))
+    command, end = Path(f"/proc/{pid.read_text()}/cmdline"), time.monotonic() + 20
+    while command.exists() and command.read_text():  # one that has ended has none
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def test_ctrl_c_keeps_the_report_of_the_finished_steps(docs_workspace: Path, tmp_path: Path) -> None:
     command = [*COMMAND, "--out", str(tmp_path), "--source", str(docs_workspace / "clip.mp4")]
     heed_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background job inherits that it is ignored
