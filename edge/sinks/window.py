@@ -10,13 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from subprocess import PIPE
 
 from edge.contract.errors import OutputError
 from edge.contract.types import Image
 from edge.sinks.sink import StopRequested
 
-COMMAND = (sys.executable, "-m", "edge.sinks.window_process")
+COMMAND = (sys.executable, str(Path(__file__).with_name("window_process.py")))
 OPEN_TIMEOUT_S = 60.0
 NO_WINDOW_HINT = "run without a window; --sinks.page 8080 shows the same in a browser"
 

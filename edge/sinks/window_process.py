@@ -1,4 +1,4 @@
-"""The process of a window, started by edge/sinks/window.py: ``python -m edge.sinks.window_process MEMORY``.
+"""The process of a window, started by edge/sinks/window.py: ``python edge/sinks/window_process.py MEMORY``.
 
 Shows the image in MEMORY, the descriptor of a shared file, for each height and width on stdin. Writes one byte to
 stdout when the window is open, and one when an image is shown; the next image comes after that. Exits with 0 when the

@@ -137,6 +137,13 @@ def test_images_may_have_any_size(tmp_path, display):
             window.show(np.zeros((height, width, 3), np.uint8))
 
 
+def test_the_current_folder_may_have_a_file_named_as_this_package(tmp_path, display, monkeypatch):
+    (tmp_path / "edge.py").touch()
+    monkeypatch.chdir(tmp_path)
+    with open_window() as window:
+        window.show(IMAGE)
+
+
 def test_the_window_closes_with_the_block_also_on_a_screen_that_hangs(tmp_path, display):
     with painted(tmp_path) as window:
         display.send_signal(signal.SIGSTOP)
