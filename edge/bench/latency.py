@@ -69,7 +69,10 @@ class LatencyConfig:
     def __post_init__(self) -> None:
         require_in(self, runs="[1, inf)", queries="[1, inf)", warm_up_frames="[0, inf)")
         if self.frames < 2 * self.warm_up_frames:
-            raise ConfigError(f"{self.frames} frames, {self.warm_up_frames} to warm up", hint="give twice as many")
+            raise ConfigError(
+                f"{self.frames} frames, {self.warm_up_frames} to warm up",
+                hint="give at least twice as many frames, or fewer to warm up",
+            )
 
 
 def latency(config: LatencyConfig) -> None:

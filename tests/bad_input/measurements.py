@@ -57,7 +57,7 @@ def a_floor_above_everything(folder: Path) -> Argv:
 
 @row()
 def a_measurement_that_is_all_warm_up(folder: Path) -> Argv:
-    """30 frames, 30 to warm up; give twice as many"""
+    """30 frames, 30 to warm up; give at least twice as many frames, or fewer to warm up"""
     return ["edge", "bench", "latency", "--frames", "30", "--warm_up_frames", "30", "--out", folder / "out"]
 
 
