@@ -79,5 +79,5 @@ def _through_gstreamer(config: CaptureConfig) -> bool:
 def _check_network() -> str:
     return (
         "check address, user and password, and that the camera can be reached; to test it: ffplay ADDRESS; options "
-        "such as codec follow a # in it"
+        "such as flip follow a # in it"
     )

@@ -66,7 +66,7 @@ def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
 
 
 def _check_options(address: Address) -> None:
-    is_folder = address.scheme == "file" and os.path.isdir(address.target)  # noqa: PTH112
+    is_folder = address.scheme == "file" and os.path.isdir(local_path(address.target))  # noqa: PTH112 a name that is too long is none
     possible = OPTIONS.get("folder" if is_folder else address.scheme)
     for name, text in address.options:
         if possible is not None and name not in possible:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge.capture.address import Address, parse
@@ -52,7 +54,7 @@ def test_options_of_the_uri_override_settings():
         ("csi://0?wdith=640", "unknown source option 'wdith'; known: fps, width"),
         ("csi://0?width=wide&height=4", "width=wide is not an integer"),
         ("csi://left", "csi://left is not a camera number"),
-        ("0?flip=upside", "capture.flip is 'upside'"),
+        ("0?flip=upside", "flip is 'upside'"),
         ("0?codec=vp9", "unknown camera codec 'vp9'"),
         ("file:///a.mp4?fps=5", "fps cannot be set for this source"),
         ("file:///a.mp4?codec=h256", "no hardware decoder for codec 'h256'; known: h264, h265"),
@@ -72,6 +74,13 @@ def test_options_of_the_uri_override_settings():
 def test_invalid_options_are_refused(uri, says):
     with pytest.raises(ConfigError, match=says):
         open_source(uri)
+
+
+def test_a_folder_in_the_home_folder_takes_the_options_of_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "frames").mkdir()
+    cv2.imwrite(str(tmp_path / "frames" / "1.png"), np.zeros((48, 64, 3), np.uint8))
+    assert open_source("~/frames?fps=5").fps == 5
 
 
 def test_an_option_of_ours_that_goes_to_the_camera_is_a_warning(capsys):
