@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
@@ -22,7 +21,7 @@ def open_camera(device: str, config: CaptureConfig) -> Source:
     """device: "/dev/video0" or "0". Raises SourceError where no frame arrives."""
     if config.codec is not None and config.codec not in FOURCC:
         raise ConfigError(f"unknown camera codec {config.codec!r}", hint=f"known: {', '.join(FOURCC)}")
-    path = f"{DEVICES}/video{device}" if device.isdecimal() and sys.platform == "linux" else device
+    path = f"{DEVICES}/video{device}" if device.isdecimal() else device
     # Raw frames need no decoder, and nvvidconv converts only to or from the GPU's memory.
     if config.backend == "gstreamer" and config.codec != "yuyv":
         opener = pipeline_opener(v4l2_pipeline(path, config))
@@ -40,10 +39,7 @@ def open_csi(sensor: str, config: CaptureConfig) -> Source:
 
 def open_capture(device: str, config: CaptureConfig) -> cv2.VideoCapture:
     """Open a device and request size and rate; the driver chooses the nearest it supports."""
-    if sys.platform == "linux":
-        capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
-    else:
-        capture = cv2.VideoCapture(int(device) if device.isdecimal() else device)
+    capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
     if config.codec or (config.width and config.height):
         # Uncompressed, most USB cameras deliver large images at a few frames per second only.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*FOURCC[config.codec or "mjpeg"]))
