@@ -43,11 +43,11 @@ class CaptureConfig:
         require_in(self, fps="(0, 1000)", width="[1, 65535]", height="[1, 65535]")
         require_in(self, stall_s="(0, 3600]", give_up_s="[0, inf]")
         if (self.width is None) != (self.height is None):
-            raise ConfigError("capture.width and capture.height must both be given")
+            raise ConfigError("width and height must both be given")
         if self.flip not in FLIPS:
-            raise ConfigError(f"capture.flip is {self.flip!r}", hint=f"it is one of {', '.join(FLIPS)}")
+            raise ConfigError(f"flip is {self.flip!r}", hint=f"it is one of {', '.join(FLIPS)}")
         if self.backend not in BACKENDS:
-            raise ConfigError(f"capture.backend is {self.backend!r}", hint=f"it is one of {', '.join(BACKENDS)}")
+            raise ConfigError(f"backend is {self.backend!r}", hint=f"it is one of {', '.join(BACKENDS)}")
 
 
 class Source(Protocol):

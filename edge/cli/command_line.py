@@ -28,7 +28,7 @@ from edge.cli.exit_codes import INTERRUPTED, USER_ERROR
 from edge.cli.interruption import Interruption, raise_on_signals
 from edge.cli.standard_streams import flushed_stdout, writing_stdout
 from edge.cli.usage_errors import usage_error
-from edge.contract.errors import MissingDependency, OutputError, SkdError
+from edge.contract.errors import ConfigError, MissingDependency, OutputError, SkdError
 from edge.contract.passwords import without_passwords
 
 OS_ERROR_HINTS = {
@@ -130,18 +130,29 @@ def _require_text(argv: Sequence[str]) -> None:
             _fail(f"{word!a} is not valid {encoding}, the encoding of names here; rename it, or set LC_ALL=C.UTF-8")
 
 
-def _require_values(config: type, given: Namespace, prefix: str = "") -> None:
-    """Reject ``threads:`` without a value and ``pose: 3`` instead of keys below ``pose``, which jsonargparse accepts
-    from a YAML file."""
+def _made(config: type, given: Namespace, at: str = "") -> Any:
+    """The dataclass and those in it. at: the key of its group, with a dot.
+
+    Rejects ``threads:`` without a value and ``pose: 3`` instead of keys below ``pose``, which jsonargparse accepts from
+    a YAML file. Raises what the dataclasses raise.
+    """
+    values = dict[str, Any]()
     for name, kind in get_type_hints(config).items():
-        optional = type(None) in get_args(kind)
+        value, optional = given[name], type(None) in get_args(kind)
         group = next((k for k in (kind, *get_args(kind)) if isinstance(k, type) and is_dataclass(k)), None)
-        if group is not None and isinstance(given[name], Namespace):
-            _require_values(group, given[name], f"{prefix}{name}.")
+        if group is not None and isinstance(value, Namespace):
+            value = _made(group, value, f"{at}{name}.")
         elif group is not None and not optional:
-            _fail(f"{prefix}{name} needs keys below it; give some, or leave it out")
-        elif given[name] is None and not optional:
-            _fail(f"{prefix}{name} has no value; give one, or leave the key out")
+            _fail(f"{at}{name} needs keys below it; give some, or leave it out")
+        elif value is None and not optional:
+            _fail(f"{at}{name} has no value; give one, or leave the key out")
+        values[name] = value
+    try:
+        return config(**values)
+    except ConfigError as error:
+        if not at:
+            raise
+        raise ConfigError(f"{at[:-1]}: {error.what}", where=error.where, hint=error.hint) from error
 
 
 def _parser(program: str, about: str, commands: Mapping[str, Command]) -> _Parser:
@@ -207,12 +218,9 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
     except OutputError as error:
         _fail(str(error))
     command = commands[args.command]
-    _require_values(command.config, args[args.command])
     stop = raise_on_signals()
     try:
-        options = dict(parser.instantiate(args)[args.command])
-        options.pop("config", None)
-        command.function(command.config(**options))
+        command.function(_made(command.config, args[args.command]))
     except KeyboardInterrupt:
         _interrupted(stop)
     except Exception as error:

@@ -28,9 +28,7 @@ class PeopleConfig:
     def __post_init__(self) -> None:
         known = (ALL, *RULES)
         if self.follow not in known and not (self.follow.isdecimal() and int(self.follow) > 0):
-            raise ConfigError(
-                f"people.follow is {self.follow!r}", hint=f"give {', '.join(known)}, or a track number from 1"
-            )
+            raise ConfigError(f"follow is {self.follow!r}", hint=f"give {', '.join(known)}, or a track number from 1")
 
     @property
     def number(self) -> int | None:

@@ -31,7 +31,7 @@ def a_configuration_value_of_the_wrong_type(folder: Path) -> Argv:
 
 @row()
 def a_configuration_value_out_of_range(folder: Path) -> Argv:
-    """min_score is 40.0; give a number in [0, 1]"""
+    """decisions: min_score is 40.0; give a number in [0, 1]"""
     return configured(folder, "decisions:\n  min_score: 40\n")
 
 
@@ -56,7 +56,7 @@ def a_flag_that_is_misspelt(folder: Path) -> Argv:
 
 @row()
 def decisions_at_no_rate(folder: Path) -> Argv:
-    """hz is -1.0; give a number in (0, 1000]"""
+    """decisions: hz is -1.0; give a number in (0, 1000]"""
     return run(folder, more=["--decisions.hz", "-1"])
 
 
@@ -74,13 +74,13 @@ def a_run_of_no_time(folder: Path) -> Argv:
 
 @row()
 def a_budget_of_failures_below_none(folder: Path) -> Argv:
-    """restarts is -1; give a number in [0, inf)"""
+    """restarts: restarts is -1; give a number in [0, inf)"""
     return run(folder, more=["--restarts.restarts", "-1"])
 
 
 @row()
 def people_that_are_followed_after_no_frame(folder: Path) -> Argv:
-    """birth_hits is 0; give a number in [1, inf)"""
+    """tracker: birth_hits is 0; give a number in [1, inf)"""
     return run(folder, more=["--tracker.birth_hits", "0"])
 
 

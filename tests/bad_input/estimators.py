@@ -58,11 +58,11 @@ def a_pose_network_of_another_kind_of_number(folder: Path) -> Argv:
 
 @row()
 def a_joint_score_that_no_joint_reaches(folder: Path) -> Argv:
-    """min_joint_score is 50.0; give a number in [0, 1]"""
+    """pose: min_joint_score is 50.0; give a number in [0, 1]"""
     return run(folder, more=["--pose.min_joint_score", "50"])
 
 
 @row()
 def no_people_at_most(folder: Path) -> Argv:
-    """max_people is 0; give a number in [1, inf)"""
+    """pose: max_people is 0; give a number in [1, inf)"""
     return run(folder, more=["--pose.max_people", "0"])

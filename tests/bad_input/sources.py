@@ -78,13 +78,13 @@ def a_kind_of_source_that_is_not_known(folder: Path) -> Argv:
 
 @row()
 def a_rate_of_zero(folder: Path) -> Argv:
-    """fps is 0.0; give a number in (0, 1000)"""
+    """capture: fps is 0.0; give a number in (0, 1000)"""
     return run(folder, more=["--capture.fps", "0"])
 
 
 @row()
 def a_width_without_a_height(folder: Path) -> Argv:
-    """capture.width and capture.height must both be given"""
+    """capture: width and height must both be given"""
     return run(folder, more=["--capture.width", "640"])
 
 

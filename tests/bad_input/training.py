@@ -25,7 +25,7 @@ def a_method_that_is_not_known(folder: Path) -> Argv:
 
 @row()
 def hardware_that_cannot_be(folder: Path) -> Argv:
-    """devices is 0; give a number in [1, 10000]"""
+    """hardware: devices is 0; give a number in [1, 10000]"""
     return teach(folder, "kinematic", "--hardware.devices", "0")
 
 

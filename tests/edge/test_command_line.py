@@ -154,7 +154,8 @@ def test_a_wrong_key_or_value_in_yaml_is_named(capsys, tmp_path, text, names):
 
 
 def test_a_value_that_a_dataclass_rejects_is_one_line(capsys):
-    assert fails(capsys, "run", "--source", "0", "--clip.fps", "0") == "error: a rate of 0.0 Hz; give one above 0\n"
+    line = fails(capsys, "run", "--source", "0", "--clip.fps", "0")
+    assert line == "error: clip: a rate of 0.0 Hz; give one above 0\n"
 
 
 def test_an_error_of_a_command_is_one_line(capsys):

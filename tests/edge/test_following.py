@@ -154,5 +154,5 @@ def test_a_replay_follows_the_same_people_bit_for_bit(bundle, tmp_path, follow):
 
 @pytest.mark.parametrize("follow", ["", "biggest", "0", "-1", "1.5"])
 def test_an_unknown_rule_is_refused(follow):
-    with pytest.raises(ConfigError, match=r"people\.follow is"):
+    with pytest.raises(ConfigError, match=r"follow is"):
         PeopleConfig(follow)

@@ -98,7 +98,7 @@ def test_numbers_out_of_range_are_refused_on_the_command_line_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = refused(f"{TEACHER} --data.pairs.estimator_errors.jitter -1", tmp_path / "run", capsys)
-    assert message == "error: jitter is -1.0; give a number in [0, inf)\n"
+    assert message == "error: data.pairs: jitter is -1.0; give a number in [0, inf)\n"
     assert not (tmp_path / "run").exists()
 
 
