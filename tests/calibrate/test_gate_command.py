@@ -9,6 +9,8 @@ import onnx
 import pytest
 from typed import calibrate
 
+from calibrate.tensorrt.parser_gate import gate
+
 
 def test_gate_prints_what_is_refused_and_exits_with_1(tmp_path: Path, capsys) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
@@ -32,6 +34,39 @@ def test_gate_prints_what_is_refused_and_exits_with_1(tmp_path: Path, capsys) ->
     calibrate("gate", "--onnx", newer)
     said = " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert re.search(
-        r"builds for SM86 [0-9.]+ MB .*builds for SM86, in half precision [0-9.]+ MB note operator set 18", said
+        r"builds for SM86 [1-9]\.\d MB .*builds for SM86, in half precision [1-9]\.\d MB note operator set 18",
+        said,
     )
     assert "verdict passed" in said and "polygraphy" not in said
+
+
+def test_either_the_parser_or_a_rule_alone_refuses(tmp_path: Path, capsys) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    node, shapes = networks.helper.make_node, (("x", [1, 3, 8, 8]), ("y", [1, 4, 8, 8]))
+    halves = [
+        node("DequantizeLinear", ["w", "s", "z"], ["dq"], axis=0),
+        node("Conv", ["x", "dq"], ["y"], name="half", kernel_shape=[1, 1]),
+    ]
+    weights = {"w": np.ones((4, 3, 1, 1), np.int8), "s": np.ones(4, np.float32), "z": np.zeros(4, np.int8)}
+    by_rule = networks.save(tmp_path / "half.onnx", halves, weights, shapes)
+    by_parser = networks.save(
+        tmp_path / "odd.onnx", [node("Det", ["x"], ["y"], name="odd")], {}, (shapes[0], ("y", [1, 3]))
+    )
+    for path, line, built in (
+        (by_rule, "half (Conv): its weight is quantised, its activation is not", True),
+        (by_parser, "odd (Det): this TensorRT has no operator Det", False),
+    ):
+        with pytest.raises(SystemExit) as left:
+            calibrate("gate", "--onnx", path)
+        said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+        assert left.value.code == 1 and f"refused {line}" in said
+        assert ("builds for SM86" in said, "polygraphy" in said) == (built, not built)
+
+
+def test_the_target_that_cannot_run_a_layer_is_named(tmp_path: Path) -> None:
+    """For Turing, TensorRT-RTX has no FP32 matrix product."""
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    report = gate(networks.student(tmp_path / "student.onnx"), ("SM86", "SM75"))
+    assert list(report.engine_bytes) == ["SM86"]
+    (error,) = report.errors
+    assert str(error).startswith("SM75: TensorRT cannot build it: ") and "mix_joints" in str(error)
