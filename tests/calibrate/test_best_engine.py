@@ -155,9 +155,19 @@ def test_an_engine_alone_is_verified_without_the_onnx_files(timed_board, bundle:
     """A board may lack ONNX Runtime."""
     timed_board()
     engine(EngineConfig(bundle=bundle))
+    report, test = tmp_path / "verify.json", tmp_path / "test.npz"
+    clips = read_bundle(bundle).reference()["clips"]
+    np.savez(test, clips=clips, labels=decide(clips).argmax(1))
+    # With clips of its own it needs FP32's answers.
+    verify(VerifyConfig(bundle, test, candidate=bundle / "student.engine", report=report, min_agreement=0))
+    networks = json.loads(report.read_text())["networks"]
+    assert [n["network"] for n in networks] == ["student.onnx", "student.engine"]
+    assert networks[1]["top1"] == 100 and networks[1]["labelled"]["agreement"] < 100
+    (bundle / "student.old.engine").write_bytes(b"without a manifest")
+    verify(VerifyConfig(bundle, report=report, min_agreement=0))
+    assert list(json.loads(report.read_text())["not_run"]) == ["student.old.engine"]
     for name in ("student.onnx", "student.int8.onnx"):
         (bundle / name).unlink()
-    report = tmp_path / "verify.json"
     verify(VerifyConfig(bundle, candidate=bundle / "student.engine", report=report))
     written = json.loads(report.read_text())
     assert written["passed"] and [n["network"] for n in written["networks"]] == ["student.engine"]

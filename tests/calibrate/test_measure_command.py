@@ -177,6 +177,7 @@ def test_ctrl_c_keeps_the_report_of_the_finished_steps(docs_workspace: Path, tmp
     assert process.returncode == 130, rest
     assert rest.splitlines()[-1] == "interrupted" and "Traceback" not in rest
     assert list(json.loads((tmp_path / "report.json").read_text())["steps"]) == ["checks"]
+    assert "| checks | `python -m edge doctor " in (tmp_path / "report.md").read_text()
 
 
 def test_every_step_gets_the_settings_of_the_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,6 +211,7 @@ def test_every_step_gets_the_settings_of_the_measurement(tmp_path: Path, monkeyp
     ("flags", "message"),
     [
         (["--runs", "0"], "error: runs is 0; give a number in [1, inf)"),
+        (["--soak_minutes", "-1"], "error: soak_minutes is -1.0; give a number in [0, inf]"),
         (["--clips", "none.npz"], "error: none.npz: cannot be read: No such file or directory; "),
     ],
 )

@@ -108,11 +108,12 @@ def test_the_shipped_bundle_is_within_its_budget_on_its_stored_clips(tmp_path: P
 
 def test_engines_that_cannot_run_here_are_listed(bundle: Path, tmp_path: Path, capsys) -> None:
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
-    (bundle / "student.engine").write_bytes(b"engine")
+    for name in ("student.fp16.engine", "student.engine"):
+        (bundle / name).write_bytes(b"engine")
     report = tmp_path / "report.json"
     calibrate("verify", "--bundle", bundle, "--min_agreement", "80", "--report", report)
     written = json.loads(report.read_text())
-    assert list(written["not_run"]) == ["student.engine"]
+    assert list(written["not_run"]) == ["student.engine", "student.fp16.engine"]
     assert f"student.engine was not run: {written['not_run']['student.engine']}" in capsys.readouterr().err
 
 

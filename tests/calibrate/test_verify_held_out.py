@@ -54,7 +54,9 @@ def test_held_out_refuses_clips_of_another_file(
     assert left.value.code == 2 and "give the file that calibrate student was given" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("record", ['{"source": "clips.npz"}', '{"source": "calibration.npz", "ids": [1, [2]]}'])
+@pytest.mark.parametrize(
+    "record", ['{"ids": [1]}', '{"source": "clips.npz"}', '{"source": "calibration.npz", "ids": [1, [2]]}']
+)
 def test_a_record_without_the_clips_of_the_ranges_is_refused(bundle: Path, tmp_path: Path, capsys, record: str) -> None:
     (bundle / "calibration.json").write_text(record)
     write_manifest(bundle, read_bundle(bundle).manifest)
