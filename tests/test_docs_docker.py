@@ -21,7 +21,7 @@ IMAGES = [command for command in COMMANDS if command.kind == "image"]
 SERVICES = [command for command in COMMANDS if command.kind == "service"]
 # Flags with and without a value, from `docker run --help` and `docker buildx build --help` of version 28.2.
 VALUED = {"--cap-drop", "--device", "--env", "--group-add", "--name", "--network", "--runtime", "--security-opt"}
-RUN_FLAGS = VALUED | {"--volume"}, {"--rm"}
+RUN_FLAGS = VALUED | {"--volume"}, {"--init", "--rm"}
 BUILD_FLAGS = {"--build-arg", "--build-context", "--file", "--network", "--tag", "--target"}, {"--load"}
 
 

@@ -73,6 +73,7 @@ def test_the_service_of_compose_gets_the_same(board):
     assert service["cap_drop"] == pairs(start, "--cap-drop") == ["ALL"]
     assert service["security_opt"] == pairs(start, "--security-opt") == ["no-new-privileges"]
     assert [service["network_mode"]] == pairs(start, "--network")
+    assert service["init"] and "--init" in start
 
 
 @pytest.mark.parametrize(

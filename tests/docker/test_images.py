@@ -189,6 +189,15 @@ def test_the_second_start_reuses_the_engine(image):
     assert not any("calibrate" in line for line in image("edge", "demo"))
 
 
+def test_the_next_build_removes_what_a_killed_one_left(image):
+    image("edge", "demo")
+    trials = (image.home / "bundle").resolve() / ".engines-killed"
+    trials.mkdir()
+    (trials / "fp32.engine").touch()
+    image("edge", "demo")
+    assert not trials.exists()
+
+
 def test_another_bundle_gets_its_own_engines(image):
     image("edge", "demo")
     first = (image.home / "bundle").resolve()
