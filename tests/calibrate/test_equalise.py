@@ -22,7 +22,7 @@ def separable(folder: Path) -> onnx.ModelProto:
     return onnx.shape_inference.infer_shapes(onnx.load(networks.separable(folder / "separable.onnx")))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000))
 def test_equalising_changes_no_output(tmp_path_factory, seed: int) -> None:
     model = separable(tmp_path_factory.mktemp("equalise"))

@@ -5,7 +5,7 @@ from functools import partial
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tflite_by_hand import without_layers
@@ -56,7 +56,6 @@ parts = arrays(np.int16, (USED, 2), elements=st.integers(-512, 2560)).map(lambda
 
 
 @given(parts, st.integers(0, 2**32 - 1))
-@settings(deadline=None)
 def test_points_move_to_the_mean_of_their_heatmap_in_the_window(refinement, points, seed):
     heatmaps = np.random.default_rng(seed).normal(-1, 1.5, (16, 20, POINTS)).astype(np.float32)
     np.testing.assert_allclose(refinement(points, heatmaps), reference_refined(points, heatmaps), atol=1e-5)

@@ -11,7 +11,7 @@ from edge.contract.preprocess import Preprocessing, clip_tensor, impute, normali
 PENN = layout("penn-13")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), frames=st.integers(1, 12), unseen=st.floats(0, 1), hips=st.booleans())
 def test_each_frame_is_the_last_of_a_clip_that_ends_with_it(seed: int, frames: int, unseen: float, hips: bool) -> None:
     rng = np.random.default_rng(seed)

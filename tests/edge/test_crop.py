@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.pose.crop import crop, snap_to_pixels
@@ -30,7 +30,6 @@ def centre(shown):
 
 
 @given(regions, st.floats(0.2, 0.8), st.floats(0.2, 0.8), st.booleans())
-@settings(deadline=None)
 def test_a_spot_in_the_image_is_at_its_place_in_the_crop(region, u, v, is_snapped):
     region = snap_to_pixels(region, SIZE) if is_snapped else region
     image = spot(*region.to_image(np.array([u, v], np.float32)))
@@ -48,7 +47,6 @@ def test_the_snapped_region_is_the_nearest_block_of_pixels(region):
 
 
 @given(st.floats(150, 250), st.floats(150, 200), st.floats(80, 280))
-@settings(deadline=None)
 def test_a_snapped_region_inside_the_image_is_a_resized_block_of_pixels(x, y, side):
     image = np.random.default_rng(0).integers(0, 255, (400, 500, 3), np.uint8)
     near = snap_to_pixels(Region(x, y, side), SIZE)
@@ -60,7 +58,6 @@ def test_a_snapped_region_inside_the_image_is_a_resized_block_of_pixels(x, y, si
 
 
 @given(st.floats(-60, 460), st.floats(-60, 360), st.floats(60, 900), st.booleans())
-@settings(deadline=None)
 def test_a_snapped_region_is_cropped_like_a_rotated_one(x, y, side, repeat_border):
     region = snap_to_pixels(Region(x, y, side), SIZE)
     # Brighter by half a grey level a pixel to the right, and by two thirds downwards.

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from fresh_memory import Arrays
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from parts import Frames, action_stage, moving_body
 
@@ -28,7 +28,6 @@ from edge.sinks.sink_worker import SinkOptions, SinkWorker
 NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(CELLS, 400), st.integers(8, 300))
 def test_what_is_drawn_is_read(ticks, width, height):
     image = np.full((height, width, 3), 90, np.uint8)

@@ -26,7 +26,7 @@ def same(found):
     return found.keys() == KEPT.keys() and all(np.array_equal(found[name], KEPT[name]) for name in KEPT)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_an_archive_with_bytes_changed_or_cut_is_read_as_it_was_or_refused(tmp_path_factory, archive, data):
     spoilt = bytearray(archive)

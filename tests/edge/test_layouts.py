@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.errors import LayoutError
@@ -184,7 +184,6 @@ def test_every_estimator_gives_all_joints_of_coco(source, target):
     assert (convert(body, layout(source), layout(target))[:, 2] == 1).all()
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(sorted(LAYOUTS)),
     st.sampled_from(sorted(LAYOUTS)),
@@ -205,7 +204,6 @@ def test_joints_of_the_same_name_are_taken_as_they_are_and_derived_ones_lie_amon
             assert ((out[:, v] == 0) | ((out[:, v] > 0) & (out[:, v] <= body.max(axis=1) * (1 + 1e-6)))).all()
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(LAYOUTS)), st.sampled_from(sorted(LAYOUTS)), st.integers(0, 2**32 - 1))
 def test_mirroring_before_or_after_converting_is_the_same(a, b, seed):
     source, target = layout(a), layout(b)

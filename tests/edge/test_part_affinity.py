@@ -138,7 +138,7 @@ def drawn(network, bodies, size=56):
 
 
 @pytest.mark.parametrize("network", [TRT_POSE, TF_POSE], ids=lambda n: n.name)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_people_drawn_side_by_side_are_found(network, data):
     count = data.draw(st.integers(1, 3))

@@ -129,7 +129,6 @@ def test_a_clip_has_the_shape_of_st_gcn_and_marks_imputed_joints():
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(deadline=None)
 def test_the_scale_of_an_estimators_scores_does_not_matter(seed):
     times = np.arange(40) / 15
     x = moving_person(times, seed)
@@ -170,7 +169,6 @@ def test_the_clip_ends_when_asked_and_by_default_with_the_last_frame():
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-1e5, 1e5))
-@settings(deadline=None)
 def test_when_the_recording_began_does_not_matter(seed, start_s):
     times = np.arange(40) / 15
     x = moving_person(times, seed)
@@ -230,7 +228,7 @@ def slow_reference(keypoints, times, how):
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 0.5))
 @example(29192, 0.5)  # shoulders and hips are never known together
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_clip_is_as_documented(seed, missing):
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.choice([0.03, 0.08, 0.7], 45, p=[0.5, 0.45, 0.05]))

@@ -27,7 +27,7 @@ def record(path, results, size=HEADER.size):
     return path
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     arrays(np.float32, (18, 3), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)),
     st.floats(0, 1),

@@ -126,7 +126,7 @@ def test_there_is_no_decision_before_min_fill_nor_soon_after_a_gap(bundle):
     np.testing.assert_allclose(actions(results)[-1].probabilities, alone[-1].probabilities, atol=2e-4)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     spells=st.lists(st.tuples(st.integers(5, 40), st.booleans(), st.booleans()), min_size=2, max_size=6),
     broken=st.sets(st.integers(0, 100), max_size=5),

@@ -63,7 +63,7 @@ def streamed(keypoints: NDArray[np.float32], times: NDArray[np.float64]) -> list
     return [step[:, 0] for k, t in zip(keypoints, times, strict=True) for step in frames.push(k, float(t))[1]]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), fps=st.floats(5, 40))
 def test_the_first_frames_equal_the_clip_of_the_recording(seed: int, fps: float) -> None:
     keypoints, times = recording(1.5, fps, seed)
@@ -73,7 +73,7 @@ def test_the_first_frames_equal_the_clip_of_the_recording(seed: int, fps: float)
     np.testing.assert_allclose(np.stack(given, axis=1), clip, rtol=1e-4, atol=2e-3)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), fps=st.floats(5, 40), step_frames=st.sampled_from([2, 4]))
 def test_grouped_frames_equal_single_frames(seed: int, fps: float, step_frames: int) -> None:
     keypoints, times = recording(4, fps, seed)
@@ -137,7 +137,7 @@ def test_time_must_rise(time_s: float) -> None:
     assert len(frames.push(body, 1.0 + 1 / 15)[1]) == 1, "a frame that was refused leaves nothing behind"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 10_000),
     present=st.lists(st.sets(st.integers(0, 2)), min_size=20, max_size=60),
@@ -156,7 +156,7 @@ def test_people_who_come_and_go_have_independent_streams(seed: int, present: lis
             assert one is None or np.array_equal(one, other)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), before=st.integers(1, 12), gap_s=st.floats(0.51, 100))
 def test_a_long_gap_restarts_the_stream(seed: int, before: int, gap_s: float) -> None:
     keypoints = np.random.default_rng(seed).uniform(50, 400, (before + 9, 13, 3)).astype(np.float32)

@@ -121,7 +121,7 @@ def test_a_body_seen_for_two_frames_or_flickering_is_never_confirmed():
     assert all(not people for people in follow(Tracker(PENN), ghost))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     speed=st.floats(120, 400),
     height=st.floats(40, 120),

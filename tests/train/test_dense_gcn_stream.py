@@ -59,7 +59,7 @@ def test_a_feature_has_a_receptive_field_of_45_frames_and_a_delay_of_22() -> Non
     assert int(touched.min()) == 59 - 44 and int(touched.max()) == 59
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     seed=st.integers(0, 1000),
     frames=st.integers(76, 110),
@@ -83,7 +83,7 @@ def test_after_warm_up_a_stream_equals_the_interior_of_the_padded_network(
     assert compared > 0 and sorted(found) == list(range(4, frames + 1, 4))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 1000), frames=st.integers(4, 60), window=st.integers(1, 8))
 def test_from_the_first_frame_on_a_stream_equals_the_causal_clip_form(seed: int, frames: int, window: int) -> None:
     network, x = made(DenseGcnStream, seed), noise(frames, seed)

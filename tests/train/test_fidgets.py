@@ -15,7 +15,7 @@ TIMES = np.arange(90) / 30
 LIMITS = TRUNK_DEG | {f"{side}_{name}": limits for side in SIDES for name, limits in (ARM_DEG | LEG_DEG).items()}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_every_angle_is_within_its_limits_and_continuous(seed: int) -> None:
     angles = fidget(TIMES, "left", np.random.default_rng(seed)).angles

@@ -20,7 +20,7 @@ from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
 from train.data.pairs import PairConfig, PairDataset
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.floats(0.02, 0.6), st.floats(0.2, 2.0), st.sampled_from([7.5, 15.0, 30.0, 60.0]), st.sampled_from([15.0, 25.0])
 )

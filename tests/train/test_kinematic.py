@@ -171,7 +171,7 @@ def test_zero_clips_are_an_error() -> None:
 
 
 @given(st.sampled_from(CLASSES), st.integers(0, 2**32 - 1), st.integers(1, 120))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_performance_is_finite_and_of_human_size(action: str, seed: int, frames: int) -> None:
     rng = np.random.default_rng(seed)
     joints = perform(MOTIONS[action], random_body(rng), frames, rng)

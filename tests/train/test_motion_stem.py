@@ -69,7 +69,7 @@ def test_fusing_gives_one_convolution_and_leaves_the_network_unchanged(tmp_path:
     assert kinds[0] == kinds[1], "no more layers than without motion"
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     seed=st.integers(0, 1000),
     cycles=st.integers(1, 15),

@@ -108,7 +108,7 @@ SPELLS = st.lists(
 )
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spells=st.lists(SPELLS, min_size=2, max_size=3), steps_of=st.sampled_from([1, 4]), seed=st.integers(0, 999))
 def test_people_who_come_and_go_get_the_clip_forms_answers(
     folder: Path, together: Path, network: DenseGcnStream, spells: list[Any], steps_of: int, seed: int
