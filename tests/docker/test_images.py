@@ -119,7 +119,7 @@ def test_a_service_is_healthy_while_its_page_answers_under_any_way_to_give_it(ad
         return done.returncode
 
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # answers 501
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         assert ask() == 0
         server.shutdown()
     assert ask() == 1

@@ -92,12 +92,12 @@ def test_last_frames_exclude_the_warm_up(last, frames):
 
 
 def test_timed_adds_wall_time_even_if_the_block_raises():
-    latency_ms = {}
+    latency_ms, start = {}, time.perf_counter()
     for _ in range(2):
         with pytest.raises(ValueError, match="broken"), timed(latency_ms, "pose"):
             time.sleep(0.02)
             raise ValueError("broken")
-    assert 39 < latency_ms["pose"] < 300
+    assert 39 < latency_ms["pose"] <= 1000 * (time.perf_counter() - start)
 
 
 def test_the_table_has_one_row_per_stage_with_units_and_sums_last():

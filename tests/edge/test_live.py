@@ -110,7 +110,7 @@ def test_a_camera_may_take_twice_the_stall_time_to_open(monkeypatch):
     monkeypatch.setattr("edge.capture.capture_thread.OPEN_TIMEOUT_S", 0.05)
     monkeypatch.setattr("edge.capture.capture_thread.GRACE_S", 0.05)
     source = LiveSource(
-        "csi://0", lambda: time.sleep(0.5) or showing(3), CaptureConfig(stall_s=0.4), hint=lambda: "check cable"
+        "csi://0", lambda: time.sleep(1.2) or showing(3), CaptureConfig(stall_s=1.0), hint=lambda: "check cable"
     )
     assert source.size == (320, 240)
 
@@ -141,7 +141,7 @@ class Corrupt(Device):
 
 
 def test_an_opencv_error_makes_the_camera_lost_and_does_not_end_the_run():
-    source, _ = camera(Corrupt([videos.image(0), videos.image(1)]), Corrupt([]), showing(5))
+    source, _ = camera(Corrupt([videos.image(0), videos.image(1)]), Corrupt([]), showing(5), give_up_s=1.0)
     events, seen = [], []
     source.on_event = events.append
     with pytest.raises(SourceError, match="did not come back within"):

@@ -217,6 +217,7 @@ def test_each_loss_and_return_of_the_broker_is_logged_once(mosquitto, monkeypatc
 def test_a_broker_that_closes_the_connection_at_once_may_expect_tls():
     with socket.create_server(("127.0.0.1", 0)) as server:
         to, messages = Broker("127.0.0.1", server.getsockname()[1], "test", None, None, False), []
+        server.settimeout(20)
         with mqtt_sink(to, messages.append):
             server.accept()[0].close()
             wait_for(lambda: messages)

@@ -100,14 +100,15 @@ def test_a_browser_that_connects_later_gets_a_new_image_in_the_width_of_the_page
 
 
 def test_the_frame_rate_is_zero_when_no_frames_arrive(monkeypatch):
-    with serving() as (page, show, _):
-        for n in range(5):
-            show(result(n=n))
-            time.sleep(0.01)
-        assert page.state()["fps"] > 10
-        monkeypatch.setattr("edge.sinks.page.STALL_TIMEOUT_S", 0.05)
-        time.sleep(0.1)
-        assert page.state()["fps"] == 0
+    now, page = [0.0], Page(Overlay(PENN), PENN, LatencyHistory(0), "camera")
+    monkeypatch.setattr("edge.sinks.page.time", SimpleNamespace(monotonic=lambda: now[0]))
+    for n in range(5):
+        now[0] = 0.04 * n
+        page.show(result(n=n))
+    now[0] += 1.9
+    assert page.state()["fps"] == 25
+    now[0] += 0.2
+    assert page.state()["fps"] == 0
 
 
 def next_image(stream):

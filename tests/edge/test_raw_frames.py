@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ def pipe(data=b"", closed=True):
     reading, writing = os.pipe()
 
     def write():
-        with open(writing, "wb", closefd=closed) as stream:
+        with suppress(BrokenPipeError), open(writing, "wb", closefd=closed) as stream:
             stream.write(data)
 
     writer = threading.Thread(target=write)
@@ -39,8 +39,8 @@ def pipe(data=b"", closed=True):
     try:
         yield reading
     finally:
+        os.close(reading)  # first, or a writer whose data nobody read would wait for ever
         writer.join()
-        os.close(reading)
         if not closed:
             os.close(writing)
 

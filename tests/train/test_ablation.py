@@ -148,7 +148,8 @@ def test_a_training_that_fails_ends_the_ablation_with_its_error(tmp_path: Path) 
 @pytest.mark.parametrize("by", ["memory", "user"])
 def test_an_ablation_that_is_stopped_does_not_wait_for_its_trainings(tmp_path: Path, by: str) -> None:
     def stop() -> None:
-        while len(list(tmp_path.glob("teacher/seed*"))) < 2:  # both trainings run
+        end = time.monotonic() + 120
+        while len(list(tmp_path.glob("teacher/seed*"))) < 2 and time.monotonic() < end:  # both trainings run
             time.sleep(0.01)
         if by == "memory":
             max(multiprocessing.active_children(), key=lambda worker: worker.pid or 0).kill()  # started last
@@ -160,6 +161,7 @@ def test_an_ablation_that_is_stopped_does_not_wait_for_its_trainings(tmp_path: P
     error, message = (ConfigError, "killed, probably because memory") if by == "memory" else (KeyboardInterrupt, None)
     with pytest.raises(error, match=message):
         ablation(endless)
+    assert len(list(tmp_path.glob("teacher/seed*"))) == 2
     assert not multiprocessing.active_children()
 
 
