@@ -12,6 +12,7 @@ from edge.bench.loop_run import require_complete
 from edge.bench.time_code import BITS, TICKS_PER_S, draw, read
 from edge.capture.source import Source
 from edge.cli.console import print_warning
+from edge.cli.interruption import interruptible
 from edge.contract.types import Event, Frame, FrameResult, Image
 from edge.image_pool import ImagePool
 from edge.latency import Latency, LatencyHistory
@@ -104,10 +105,11 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
     found: list[float | None] = []
     with open_parts(replace(config, sinks=SinkConfig(show=display == "window"))) as parts:
         overlay, history = Overlay(parts.pose.layout), LatencyHistory(warm_up_frames)
-        show = parts.window.show if parts.window is not None else lambda image: None
-        sink = nullcontext(timecode_sink(overlay, found, show))
-        worker = SinkWorker("display", sink, SinkOptions(images=True, annotated=True), overlay, history)
-        outcome = Pipeline(
+        window = parts.window
+        sink = nullcontext(timecode_sink(overlay, found, window.show if window is not None else lambda image: None))
+        options = SinkOptions(images=True, annotated=True, idle=window.check if window is not None else None)
+        worker = SinkWorker("display", sink, options, overlay, history)
+        pipeline = Pipeline(
             TimecodeSource(parts.source),
             parts.pose,
             parts.action,
@@ -115,8 +117,10 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
             history,
             limits=Limits(config.frames, config.limit_s),
             warn=print_warning,
-        ).run()
-        require_complete(outcome)
+        )
+        with interruptible(pipeline.stop) as stop:
+            outcome = pipeline.run()
+        require_complete(outcome, stop)
     legible_ms = [age_ms for age_ms in found if age_ms is not None]
     ages_ms = legible_ms[min(warm_up_frames, len(legible_ms) // 2) :]
     latency, unread = Latency.of(ages_ms) if ages_ms else None, len(found) - len(legible_ms)

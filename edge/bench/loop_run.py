@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edge.cli.console import print_warning
-from edge.cli.exit_codes import INTERRUPTED, USER_ERROR
+from edge.cli.console import console, print_warning
+from edge.cli.exit_codes import USER_ERROR
+from edge.cli.interruption import Interruption, interruptible
 from edge.latency import Latency, LatencyHistory
 from edge.loop.config import RunConfig
 from edge.loop.outcome import Limits, RunOutcome
@@ -66,18 +67,19 @@ def loop_run(
             on_result=on_result,
             warn=print_warning,
         )
-        with around or nullcontext():
+        with around or nullcontext(), interruptible(pipeline.stop) as stop:
             outcome = pipeline.run()
-        require_complete(outcome)
+        require_complete(outcome, stop)
     return LoopRun(outcome, history.summary(), history.values(), described)
 
 
-def require_complete(outcome: RunOutcome) -> None:
+def require_complete(outcome: RunOutcome, stop: Interruption) -> None:
     """Raise what ended the run early. Exit at once if a stage hangs; so call it before the parts are closed."""
     if outcome.hanging_stages:
-        code = INTERRUPTED if outcome.interrupted else USER_ERROR
+        code = stop.exit_code if stop.signum else USER_ERROR
         outcome.exit_at_once(code, "interrupted" if outcome.ended_by is None else f"error: {outcome.ended_by}")
-    if outcome.interrupted:
-        raise KeyboardInterrupt
+    if stop.signum:
+        console.print("interrupted")
+        raise SystemExit(stop.exit_code)
     if outcome.ended_by is not None:
         raise outcome.ended_by

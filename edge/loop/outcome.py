@@ -52,8 +52,8 @@ class RunOutcome:
     dropped: frames of a live source that were dropped for newer ones.
     dropped_by_sink: see :func:`edge.sinks.sink_worker.dropped_by_sink`. events: events published.
     times: seconds per person and action. ended_by: the error that ended the run early; results up to it are complete.
-    interrupted: Ctrl-C ended it. hanging_stages, hanging_sinks: did not end. While a stage hangs, nothing that it uses
-    may be closed: see :meth:`exit_at_once`. unwritten: sinks whose files were discarded.
+    hanging_stages, hanging_sinks: did not end. While a stage hangs, nothing that it uses may be closed: see
+    :meth:`exit_at_once`. unwritten: sinks whose files were discarded.
     """
 
     frames: int = 0
@@ -65,7 +65,6 @@ class RunOutcome:
     events: int = 0
     times: ActionTimes = field(default_factory=ActionTimes)
     ended_by: SkdError | None = None
-    interrupted: bool = False
     hanging_stages: tuple[str, ...] = ()
     hanging_sinks: tuple[str, ...] = ()
     unwritten: tuple[str, ...] = ()

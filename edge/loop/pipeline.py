@@ -114,9 +114,8 @@ class Pipeline:
         try:
             self._start([watchdog, *stages])
             self._done.wait()
-        except KeyboardInterrupt:  # in a benchmark, where no signal is handled
-            self._outcome.interrupted = True
-            self.stop()
+        except KeyboardInterrupt as error:  # in a program that does not handle it
+            self._fail(error)
         self._end()
         outcome = self._outcome
         hanging = self._sinks.join("results")

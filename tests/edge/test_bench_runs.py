@@ -34,23 +34,29 @@ def test_power_is_sampled_while_frames_run_and_not_while_networks_open_or_close(
     assert order == ["open begins", "power begins", "frame", "frame", "frame", "power ends", "open ends"]
 
 
-@pytest.mark.usefixtures("heeds_ctrl_c")
-def test_ctrl_c_ends_a_benchmark(bundle_folder, replay):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_benchmark(bundle_folder, replay, number, code):
     def interrupt(result):
         if result.frame.index == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit) as left:
         loop_run(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0, interrupt)
+    assert left.value.code == code
 
 
+@pytest.mark.parametrize(("number", "code"), [(None, 2), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("loop", [loop_run, partial(display_run, display="output")])
-def test_a_hanging_stage_ends_a_benchmark_before_anything_is_closed(bundle_folder, replay, monkeypatch, capsys, loop):
+def test_a_hanging_stage_ends_a_benchmark_before_anything_is_closed(
+    bundle_folder, replay, monkeypatch, capsys, loop, number, code
+):
     def leave(code):
         left.append((code, list(closed)))
         raise SystemExit(code)
 
     def hang(stage, frame):
+        if number is not None:
+            os.kill(os.getpid(), number)
         freed.wait()
         return estimate(stage, frame)
 
@@ -58,11 +64,14 @@ def test_a_hanging_stage_ends_a_benchmark_before_anything_is_closed(bundle_folde
     monkeypatch.setattr("os._exit", leave)
     monkeypatch.setattr(ReplayedPoses, "estimate", hang)
     monkeypatch.setattr(ReplayedPoses, "close", lambda stage: closed.append(stage))
-    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(f"edge.loop.stage_watchdog.{'STAGE' if number is None else 'STOP'}_TIMEOUT_S", 0.3)
     monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
     with pytest.raises(SystemExit):
         loop(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0)
     freed.set()
-    assert left == [(2, [])]
+    assert left == [(code, [])]
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("error: the pose stage has been processing one frame for 0.3 s;")
+    if number is None:
+        assert last.startswith("error: the pose stage has been processing one frame for 0.3 s;")
+    else:
+        assert last == "interrupted"

@@ -160,8 +160,22 @@ def test_signals_while_outputs_are_completed_do_not_discard_them(action):
     threading.Thread(target=lambda: seen.wait() and os.kill(os.getpid(), signal.SIGTERM), daemon=True).start()
     with interruptible(running.stop) as stop:
         outcome = running.run()
-    assert stop.exit_code == 143 and not outcome.interrupted
+    assert stop.exit_code == 143
     assert 1 <= outcome.frames == len(kept.results) and kept.left == "well"
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_ctrl_c_in_a_program_without_handlers_is_raised_when_the_run_has_ended(action):
+    kept, source = Kept(), Frames(10_000, pause_s=0.001)
+
+    def interrupt(result):
+        if result.frame.index == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    running = pipeline(source, Scripted(), action, kept, on_result=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        running.run()
+    assert source.cancelled and kept.left not in (None, "well")
 
 
 def test_one_signal_is_enough_while_a_lossless_output_hangs(action, monkeypatch):

@@ -122,7 +122,7 @@ def test_a_hanging_stage_does_not_block_the_end_of_the_run(action, monkeypatch):
     kept, hold = Kept(), threading.Event()
     pose = Scripted(hold=hold)
     running = pipeline(Frames(50), pose, action, kept)
-    timer = threading.Timer(0.1, running._done.set)  # the effect of Ctrl-C in a benchmark
+    timer = threading.Timer(0.1, running._done.set)  # the effect of Ctrl-C
     timer.start()
     outcome = running.run()
     assert "pose" in outcome.hanging and kept.left == "well"

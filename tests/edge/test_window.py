@@ -16,7 +16,11 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.bench.display_run import display_run
+from edge.capture.replay import Replay
 from edge.contract.errors import OutputError
+from edge.loop.config import RunConfig
+from edge.recognition.recogniser import RecogniserConfig
 from edge.sinks.sink import StopRequested
 from edge.sinks.window import open_window
 from edge.sinks.window_process import TITLE
@@ -158,6 +162,19 @@ def test_a_screen_that_dies_is_an_error(tmp_path, display):
         with pytest.raises(OutputError, match="the window was lost"):
             while time.monotonic() < end:
                 window.show(IMAGE)
+
+
+def test_a_benchmark_notices_that_its_window_is_gone_while_no_frame_comes(display, bundle_folder, replay, monkeypatch):
+    def silent(_):
+        display.kill()
+        stopped.wait(30)
+        return iter(())
+
+    stopped = threading.Event()
+    monkeypatch.setattr(Replay, "__iter__", silent)
+    monkeypatch.setattr(Replay, "cancel", lambda _: stopped.set())
+    with pytest.raises(OutputError, match="the window was lost"):
+        display_run(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0, "window")
 
 
 @contextmanager
