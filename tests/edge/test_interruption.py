@@ -179,9 +179,9 @@ def test_ctrl_c_in_a_program_without_handlers_is_raised_when_the_run_has_ended(a
 
 
 def test_one_signal_is_enough_while_a_lossless_output_hangs(action, monkeypatch):
-    for name, seconds in (("stage_watchdog.STOP_TIMEOUT_S", 0.3), ("stage_watchdog.CHECK_INTERVAL_S", 0.05)):
+    for name, seconds in (("stage_watchdog.STOP_TIMEOUT_S", 0.4), ("stage_watchdog.CHECK_INTERVAL_S", 0.2)):
         monkeypatch.setattr(f"edge.loop.{name}", seconds)
-    monkeypatch.setattr("edge.sinks.sink_worker.LOSSLESS_CLOSE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.sinks.sink_worker.LOSSLESS_CLOSE_TIMEOUT_S", 0.4)
     hanging, freed, other, stuck = Kept(), threading.Event(), Kept(), threading.Event()
     hanging.take = lambda result: stuck.set() or freed.wait()
     outputs = worker(hanging, "hanging", lossless=True, images=True), worker(other, "other")

@@ -52,8 +52,8 @@ def test_of_two_errors_the_first_counts():
 
 
 def test_while_a_network_hangs_the_action_stage_has_time_to_end_actions(monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.1)
-    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.4)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.2)
     pose, action, events, freed = Scripted(), Slow(0), Kept(), threading.Event()
     plain = pose.estimate
     pose.estimate = lambda frame: (frame.index == 2 and freed.wait()) or plain(frame)

@@ -172,8 +172,8 @@ def test_people_and_actions_end_with_the_run(action):
 
 @pytest.mark.parametrize("frames", [0, 3])
 def test_a_pose_network_that_never_returns_ends_the_run_with_its_cause_and_keeps_the_files(action, monkeypatch, frames):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.4)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.2)
     kept, freed, begin = Kept(), threading.Event(), time.monotonic()
     pose = Scripted()
     plain = pose.estimate
@@ -187,8 +187,8 @@ def test_a_pose_network_that_never_returns_ends_the_run_with_its_cause_and_keeps
 
 
 def test_a_source_that_fails_while_a_network_hangs_is_returned_before_anything_can_be_closed(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.4)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.2)
     kept, freed, pose = Kept(), threading.Event(), Scripted()
     plain = pose.estimate
     pose.estimate = lambda frame: (frame.index == 2 and freed.wait()) or plain(frame)
@@ -199,8 +199,8 @@ def test_a_source_that_fails_while_a_network_hangs_is_returned_before_anything_c
 
 
 def test_one_ctrl_c_is_enough_while_a_network_hangs(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.4)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.2)
     kept, freed = Kept(), threading.Event()
     pose = Scripted()
     plain = pose.estimate
@@ -228,9 +228,9 @@ def test_a_stage_may_take_longer_than_a_check_to_end(monkeypatch):
 
 
 def test_a_student_that_never_returns_ends_the_run_too(monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.4)
     for module in ("stage_watchdog", "pipeline"):
-        monkeypatch.setattr(f"edge.loop.{module}.CHECK_INTERVAL_S", 0.05)
+        monkeypatch.setattr(f"edge.loop.{module}.CHECK_INTERVAL_S", 0.2)
     kept, freed, action = Kept(), threading.Event(), Slow(0)
     plain = action.process
     action.process = lambda seen: (seen.frame.index == 3 and freed.wait()) or plain(seen)

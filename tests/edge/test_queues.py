@@ -59,7 +59,9 @@ def test_an_item_put_without_notify_is_taken_after_a_later_wake_up(woken_by):
             took.set()
 
     in_thread(consumer)
-    time.sleep(0.05)
+    end = time.monotonic() + 20
+    while not queue._changed._waiters and time.monotonic() < end:  # until it sleeps
+        time.sleep(0.01)
     queue.put(1, notify=False)
     assert not took.wait(0.1), "the consumer is left asleep"
     if woken_by == "notify":

@@ -98,7 +98,10 @@ def test_cancel_ends_a_read_from_a_silent_writer():
         source = RawFrames(CaptureConfig(width=2, height=2), stdin)
         reader = threading.Thread(target=lambda: frames.extend(source), daemon=True)
         reader.start()
-        time.sleep(0.2)
+        end = time.monotonic() + 20
+        while len(frames) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.1)  # it waits for the rest of the third
         source.cancel()
         reader.join(2)
         assert not reader.is_alive(), "still waiting for the writer"
