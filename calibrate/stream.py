@@ -31,9 +31,6 @@ from edge.engines.registry import open_engine
 from edge.recognition.recogniser import STUDENTS, Precision
 from edge.recognition.streaming.network import PERIODS, StreamNetwork, open_stream, stream_file
 
-KEPT_OF = 3
-"""Calibrate on every third step: neighbours differ little, and 3 shares no divisor with the strides' 4."""
-
 
 def quantise_stream(config: StreamConfig) -> None:
     """Write ``stream.*.int8.onnx``, measure both precisions and update the manifest.
@@ -95,20 +92,19 @@ def _networks(folder: Path) -> dict[int, Path]:
 
 
 def write_int8_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
-    """Write INT8 networks beside a folder's FP32 ones, calibrated on the steps of clips (N, C, T, V, 1)."""
+    """Write INT8 networks beside a folder's FP32 ones, calibrated on clips (N, C, T, V, 1) as one stream."""
     found = _networks(folder)
     engines = {period: RecordingEngine(open_engine(path, threads=1)) for period, path in found.items()}
     network = StreamNetwork(engines)
+    stream = network.new_stream()  # of all clips in turn: with a past, like most of what a device sees
     for clip in clips:
-        # Forwards, then backwards: the second half has a past, like most of what a device sees.
-        long, stream = np.concatenate([clip, clip[:, ::-1]], axis=1)[None], network.new_stream()
-        for first in range(0, long.shape[2] - network.frames + 1, network.frames):
-            network.step(stream, np.ascontiguousarray(long[:, :, first : first + network.frames]))
+        for first in range(0, clip.shape[1], network.frames):
+            network.step(stream, clip[None, :, first : first + network.frames])
     network.close()
     made = {}
     for period, path in found.items():
         # A window's frames are concatenated from several copies each: quantising the result does it once.
-        quantiser = Quantiser(path, engines[period].recorded[::KEPT_OF], method, concat_in_int8=False)
+        quantiser = Quantiser(path, engines[period].recorded, method, concat_in_int8=False)
         model = quantiser.quantised(_float_layers(quantiser.model), quantiser.samples)
         # Only additions read the sums, so none is quantised.
         model = remove_pairs(model, lambda graph, pair: True)
