@@ -169,3 +169,4 @@ def test_a_layer_is_ranked_by_its_largest_error_over_the_outputs(tmp_path: Path)
     losses = layer_losses(Quantiser(path, images, "minmax"), images)
     # Quantising the image costs the fields next to nothing, and the map its small channel.
     assert [loss.layer for loss in losses] == ["map", "fields"] and all(loss.error > 0.01 for loss in losses)
+    assert all(loss.decisions_lost == 0 for loss in losses), "maps are no decisions"

@@ -259,6 +259,14 @@ def test_the_report_shows_what_few_clips_must_meet_and_what_was_not_run() -> Non
     assert "\ns.engine was not run: no GPU\n" in page
 
 
+def test_the_report_compares_students_on_videos() -> None:
+    int8 = {"student": "s.int8.onnx", "top1": 91.25, "mean_per_class": 87.5, "agreement": 98.75, "undecided": 3}
+    fp32 = {**int8, "student": "s.onnx", "top1": 92.5, "agreement": None, "undecided": 0}
+    page = page_of("accuracy", {**int8, "samples": 80, "beside": [fp32]})
+    assert "\n80 videos.\n" in page
+    assert "| s.int8.onnx | 91.25 | 87.50 | 98.75 | 3 |\n| s.onnx | 92.50 | 87.50 |  | 0 |\n" in page
+
+
 def test_the_report_shows_the_endurance_test() -> None:
     soak = SoakResult(10.04, 9000, 1, 2, 3, 0.5, 201.6, 9, 8, 4, 1.5, 2.25, "the camera is gone", (200.2, 201.7))
     lines = (

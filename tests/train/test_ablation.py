@@ -14,7 +14,7 @@ from scipy import stats
 
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
-from train.ablation import ablation
+from train.ablation import _teacher, _train_teacher, ablation
 from train.ablation_report import Result, confidence_margin, gap_recovered, rows_of, write_ablation
 from train.checkpoint import load_checkpoint
 from train.configuration import AblationConfig, Hardware, TeacherConfig
@@ -137,6 +137,15 @@ def test_an_ablation_writes_table_plot_and_page_and_does_not_train_twice(tmp_pat
     assert len(checkpoints) == 2 + 2 * 2 * 2
     ablation(config(tmp_path, jobs=1))
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("checkpoint.pt")} == checkpoints
+
+
+def test_the_teacher_is_evaluated_on_the_skeletons_of_each_drop(tmp_path: Path) -> None:
+    """Without drop LQ is HQ. With all joints dropped all clips are the same: that of one of the 12 classes is right."""
+    made = config(tmp_path, drops=(0.0, 1.0), optimiser=Optimiser(epochs=40, batch=8, learning_rate=0.05))
+    top1 = {(result.method, result.drop): result.top1 for result in _train_teacher(_teacher(made, 0), made)}
+    none = top1["teacher on LQ", 1.0]
+    assert none == pytest.approx(1 / 12) and none < top1["teacher on HQ", 1.0]
+    assert top1["teacher on LQ", 0.0] == top1["teacher on HQ", 0.0] == top1["teacher on HQ", 1.0]
 
 
 def test_a_training_that_fails_ends_the_ablation_with_its_error(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:
     step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=TOTAL_STRIDE).eval()
     person, torch_states = stream.new_stream(), step.initial_states()
     long = np.concatenate([clip, clip[:, :, ::-1]], axis=2)
-    for start in range(0, long.shape[2] - TOTAL_STRIDE + 1, TOTAL_STRIDE):
+    for start in range(0, long.shape[2], TOTAL_STRIDE):
         chunk = np.ascontiguousarray(long[:, :, start : start + TOTAL_STRIDE])
         for first in range(0, TOTAL_STRIDE, stream.frames):
             given = stream.step(person, np.ascontiguousarray(chunk[:, :, first : first + stream.frames]))
