@@ -31,6 +31,17 @@ _options = threading.Lock()
 
 def open_network_camera(url: str, config: CaptureConfig) -> Source:
     """url: rtsp(s):// or http(s)://, with the camera's own query. Raises SourceError where no frame arrives."""
+    shown = without_passwords(url)
+    if is_recording(url):
+        return VideoFile(url, config)
+    if url.startswith("rtsp") and _through_gstreamer(config):
+        opener = pipeline_opener(rtsp_pipeline(url, config))
+        return LiveSource(shown, opener, config, hint=_check_network)
+    return LiveSource(shown, lambda: open_ffmpeg(url, config), config, flip=config.flip, hint=_check_network)
+
+
+def is_recording(url: str) -> bool:
+    """Whether it names a file over HTTP. Raises SourceError for an address that is not valid."""
     try:
         parts = urlsplit(url)
         is_valid = bool(parts.hostname) and parts.port != 0
@@ -39,13 +50,7 @@ def open_network_camera(url: str, config: CaptureConfig) -> Source:
     if not is_valid:
         hint = f"give rtsp://user:password@host:554/path, an IPv6 host in [ ]; {IN_A_PASSWORD}"
         raise SourceError("not a valid address", where=url, hint=hint)
-    shown = without_passwords(url)
-    if parts.scheme.startswith("http") and Path(parts.path).suffix.lower() in RECORDINGS:
-        return VideoFile(url, config)
-    if parts.scheme.startswith("rtsp") and _through_gstreamer(config):
-        opener = pipeline_opener(rtsp_pipeline(url, config))
-        return LiveSource(shown, opener, config, hint=_check_network)
-    return LiveSource(shown, lambda: open_ffmpeg(url, config), config, flip=config.flip, hint=_check_network)
+    return parts.scheme.startswith("http") and Path(parts.path).suffix.lower() in RECORDINGS
 
 
 def open_ffmpeg(url: str, config: CaptureConfig) -> cv2.VideoCapture:

@@ -10,7 +10,7 @@ from edge.capture.address import NETWORK_SCHEMES, Address, local_path, parse
 from edge.capture.camera import open_camera, open_csi
 from edge.capture.gstreamer import stream_codec
 from edge.capture.image_folder import ImageFolder
-from edge.capture.network_camera import open_network_camera
+from edge.capture.network_camera import is_recording, open_network_camera
 from edge.capture.raw_frames import RawFrames
 from edge.capture.replay import Replay
 from edge.capture.source import CaptureConfig, Source
@@ -44,9 +44,10 @@ OPTIONS = {
     "csi": (*_FORMAT, *_LIVE),
     **dict.fromkeys(("rtsp", "rtsps"), ("codec", "backend", *_LIVE)),
     **dict.fromkeys(("http", "https"), _LIVE),
+    "recording": ("flip",),
     "-": (*_FORMAT, "codec", "flip"),
 }
-"""The keys of CaptureConfig that have an effect, for schemes where some have none."""
+"""The keys of CaptureConfig that have an effect, for schemes where some have none. recording: a file over HTTP."""
 
 
 def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
@@ -66,8 +67,12 @@ def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
 
 
 def _check_options(address: Address) -> None:
-    is_folder = address.scheme == "file" and os.path.isdir(local_path(address.target))  # noqa: PTH112 a name that is too long is none
-    possible = OPTIONS.get("folder" if is_folder else address.scheme)
+    kind = address.scheme
+    if kind == "file" and os.path.isdir(local_path(address.target)):  # noqa: PTH112 a name that is too long is none
+        kind = "folder"
+    elif kind in NETWORK_SCHEMES and is_recording(address.target):
+        kind = "recording"
+    possible = OPTIONS.get(kind)
     for name, text in address.options:
         if possible is not None and name not in possible:
             hint = f"possible: {', '.join(possible)}" if possible else "a recording holds no images"

@@ -92,6 +92,18 @@ def a_split_that_the_dataset_does_not_have(folder: Path) -> Argv:
 
 
 @row()
+def a_split_of_generated_clips(folder: Path) -> Argv:
+    """dataset kinematic has no split 'xsub'; leave --data.split out: it has only one split"""
+    return teach(folder, "kinematic", "--data.split", "xsub")
+
+
+@row()
+def a_folder_without_the_name_of_its_dataset(folder: Path) -> Argv:
+    """dataset kinematic is generated and reads no folder; name its dataset, for instance --data.dataset penn_action"""
+    return teach(folder, "kinematic", "--data.folder", folder)
+
+
+@row()
 def a_skeleton_file_of_which_the_end_is_missing(folder: Path) -> Argv:
     """S001C001P001R001A001.skeleton: line 2: the file ends where a body's state should follow; copy it again"""
     (folder / "S001C001P001R001A001.skeleton").write_text("70\n1\n")

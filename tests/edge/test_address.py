@@ -66,6 +66,7 @@ def test_options_of_the_uri_override_settings():
             "codec cannot be set for this source; possible: fps, width, height, flip, stall_s",
         ),
         ("http://127.0.0.1:9/s#backend=gstreamer", "backend cannot be set for this source"),
+        ("http://127.0.0.1:9/a.mp4?b#stall_s=1", "stall_s cannot be set for this source; possible: flip"),
         ("-?width=64&height=48&stall_s=1", "stall_s cannot be set for this source"),
         ("file:///a.mp4?stall_s=1", "stall_s cannot be set for this source"),
         (f"{Path(__file__).parent}?width=640&height=480", "width cannot be set for this source; possible: fps, flip"),

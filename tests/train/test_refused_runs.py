@@ -42,7 +42,6 @@ def test_logits_that_are_not_finite_are_refused_in_one_line(teacher: Path) -> No
         ({"optimiser": replace(SHORT, epochs=4)}, "optimiser.epochs"),
         ({"data": replace(DATA, clips_per_class=6)}, "clips_per_class"),
         ({"data": replace(DATA, scenes=1)}, "scenes"),
-        ({"data": replace(DATA, split="xsub")}, "source_split"),
         ({"data": replace(DATA, pairs=replace(DATA.pairs, drop=0.3))}, "pairs.drop"),
         ({"data": replace(DATA, pairs=replace(DATA.pairs, layout="penn-13"))}, "layout"),
         (

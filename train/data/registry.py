@@ -70,21 +70,27 @@ class DataConfig:
 
 
 def read_dataset(config: DataConfig) -> SkeletonSet:
-    """Read the configured dataset; ConfigError for an unknown name or a folder that is not given."""
-    if config.dataset == "kinematic":
-        made = make_kinematic(config.clips_per_class, seed=0)
-        return validated(replace(made, clips=(*made.clips, *scene_clips(config.scenes))))
-    if config.dataset not in DATASETS:
+    """Read the configured dataset; ConfigError for an unknown name, or a folder or split that does not fit it."""
+    if config.dataset != "kinematic" and config.dataset not in DATASETS:
         raise ConfigError(
             f"unknown dataset {config.dataset!r}", hint=f"known datasets: {', '.join([*DATASETS, 'kinematic'])}"
         )
-    if config.folder is None:
-        raise ConfigError(f"dataset {config.dataset} needs a folder", hint="give it with --data.folder")
     if config.split is not None and config.dataset not in WITH_SPLITS:
         raise ConfigError(
             f"dataset {config.dataset} has no split {config.split!r}",
             hint="leave --data.split out: it has only one split",
         )
+    if config.dataset == "kinematic":
+        if config.folder is not None:
+            raise ConfigError(
+                "dataset kinematic is generated and reads no folder",
+                where=config.folder,
+                hint="name its dataset, for instance --data.dataset penn_action, or leave the folder out",
+            )
+        made = make_kinematic(config.clips_per_class, seed=0)
+        return validated(replace(made, clips=(*made.clips, *scene_clips(config.scenes))))
+    if config.folder is None:
+        raise ConfigError(f"dataset {config.dataset} needs a folder", hint="give it with --data.folder")
     if config.dataset != "video_pairs" and (config.folder / FILE).is_file():
         raise ConfigError(
             f"the folder has pairs from videos, not {config.dataset}",
