@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from lightning_fabric import Fabric
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -30,6 +31,10 @@ def training_progress(
     columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn())
     curves = out / "tensorboard"
     with wrap_write_errors(curves):
+        curves.mkdir(exist_ok=True)
+        # On a full disk the writer's thread would print a traceback.
+        with TemporaryFile(dir=curves, buffering=0) as probe:
+            probe.write(bytes(4096))
         writer = SummaryWriter(str(curves), purge_step=done + 1)
     with Progress(*columns, StatusColumn(), console=console) as progress:
         bar = progress.add_task(out.name, total=epochs, completed=done, status="")

@@ -3,7 +3,6 @@
 import hashlib
 import resource
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,9 +94,8 @@ def test_a_full_disk_is_an_output_error_and_keeps_the_checkpoint(tmp_path: Path,
 
 
 def test_a_full_disk_at_the_start_of_a_training_is_an_output_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # TensorBoard writes on a thread
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
@@ -105,6 +103,7 @@ def test_a_full_disk_at_the_start_of_a_training_is_an_output_error(
             train_teacher(teacher_config(tmp_path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("key", "value"), [
