@@ -103,7 +103,8 @@ def load_clips(
     run's file of fitted errors has changed.
     """
     about = checkpoint.about
-    if folder is None and about["source"] in DATASETS:
+    needs_folder = about["source"] in DATASETS
+    if folder is None and needs_folder:
         raise ConfigError(f"the run was trained on {about['source']}", hint="give that dataset's folder with --data")
     pairs = pair_config(about["pairs"])
     for contents, now in checksum_of_errors(pairs.fitted_errors).items():
@@ -114,7 +115,7 @@ def load_clips(
                 hint="restore it, or train again",
             )
     source = DataConfig(
-        dataset=about["source"], folder=folder, clips_per_class=about["clips_per_class"],
+        dataset=about["source"], folder=folder if needs_folder else None, clips_per_class=about["clips_per_class"],
         scenes=about.get("scenes", 0), pairs=pairs, split=about.get("source_split"), cache=cache,
     )  # fmt: skip
     data = read_dataset(source)
