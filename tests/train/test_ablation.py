@@ -157,7 +157,7 @@ def test_a_training_that_fails_ends_the_ablation_with_its_error(tmp_path: Path) 
 @pytest.mark.parametrize("by", ["memory", "user"])
 def test_an_ablation_that_is_stopped_does_not_wait_for_its_trainings(tmp_path: Path, by: str) -> None:
     def stop() -> None:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while len(list(tmp_path.glob("teacher/seed*"))) < 2 and time.monotonic() < end:  # both trainings run
             time.sleep(0.01)
         if by == "memory":
