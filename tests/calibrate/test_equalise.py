@@ -85,26 +85,28 @@ def test_concatenated_parts_are_equalised_each_by_its_own_weight_columns(tmp_pat
     rng = np.random.default_rng(0)
     weights = {name: rng.standard_normal((2, 3, 1, 1)).astype(np.float32) for name in ("w1", "w2")}
     weights["w1"] *= np.array([30, 0.1], np.float32).reshape(2, 1, 1, 1)
-    weights["w3"] = rng.standard_normal((3, 4, 1, 1)).astype(np.float32)
+    weights["w3"] = rng.standard_normal((3, 7, 3, 1)).astype(np.float32)
     nodes = [
         NODE("Conv", ["image", "w2"], ["a"]),
         NODE("Conv", ["image", "w1"], ["b"]),
         NODE("Concat", ["a", "b"], ["both"], axis=1),
-        NODE("Conv", ["both", "w3"], ["map"]),
+        NODE("Concat", ["image", "both"], ["all"], axis=1),
+        NODE("Conv", ["all", "w3"], ["map"]),
     ]
-    shapes = (("image", [1, 3, 16, 16]), ("map", [1, 3, 16, 16]))
+    shapes = (("image", [1, 3, 16, 16]), ("map", [1, 3, 14, 16]))
     model = onnx.shape_inference.infer_shapes(onnx.load(networks.save(tmp_path / "both.onnx", nodes, weights, shapes)))
     balanced = equalised(model, images(3))
-    after, columns = Graph(balanced).constants, weights["w3"][..., 0, 0].copy()
-    for name, first in (("w2", 0), ("w1", 2)):  # in the order they run
+    after, columns = Graph(balanced).constants, weights["w3"][..., 0].copy()
+    for name, first in (("w2", 3), ("w1", 5)):  # in the order they run
         outputs = [np.einsum("oi,ihw->ohw", weights[name][..., 0, 0], image[0]) for image in images(3)]
         ranges = np.abs(outputs).max(axis=(0, 2, 3))
-        relative = np.abs(columns) / np.abs(columns).max(axis=1, keepdims=True)
+        sizes = np.abs(columns).max(axis=2)
+        relative = sizes / sizes.max(axis=1, keepdims=True)
         s = ranges**0.7 / relative.max(axis=0)[first : first + 2] ** 0.3
         s /= np.sqrt(s.prod())
         np.testing.assert_allclose(after[name], weights[name] / s.reshape(2, 1, 1, 1), rtol=1e-4)
-        columns[:, first : first + 2] *= s
-    np.testing.assert_allclose(after["w3"][..., 0, 0], columns, rtol=1e-4)
+        columns[:, first : first + 2] *= s[:, None]
+    np.testing.assert_allclose(after["w3"][..., 0], columns, rtol=1e-4)
     np.testing.assert_allclose(
         networks.run(balanced, images(1)[0]), networks.run(model, images(1)[0]), rtol=1e-3, atol=1e-3
     )
@@ -152,14 +154,17 @@ def test_a_channel_read_by_another_kind_of_node_is_not_scaled(tmp_path: Path) ->
     assert not np.allclose(balanced.constants["w2"], Graph(model).constants["w2"])
 
 
-def test_a_dead_and_an_unread_channel_give_finite_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dead", [2, slice(None)])
+def test_dead_and_unread_channels_and_an_empty_row_give_finite_weights(tmp_path: Path, dead: int | slice) -> None:
     model = separable(tmp_path)
     graph = Graph(model)
-    weight = graph.constants["w1"].copy()
-    weight[2] = 0
-    graph.set_constant("w1", weight)
+    for name in ("w1", "b1"):
+        constant = graph.constants[name].copy()
+        constant[dead] = 0
+        graph.set_constant(name, constant)
     unread = graph.constants["w4"].copy()
     unread[:, 6 + 3] = 0  # the fourth of these channels, behind six others
+    unread[1] = 0
     graph.set_constant("w4", unread)
     balanced = Graph(equalised(model, images(2)))
     assert all(np.isfinite(c).all() for c in balanced.constants.values())

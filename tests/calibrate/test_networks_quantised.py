@@ -33,18 +33,20 @@ def test_an_empty_bias_name_means_no_bias(tmp_path: Path) -> None:
 def test_a_convolution_with_computed_weights_stays_in_floating_point(tmp_path: Path) -> None:
     """As in attention."""
     rng = np.random.default_rng(0)
-    weights = {"w1": rng.standard_normal((4, 3, 3, 3)).astype(np.float32), "shape": np.array([1, 4, 1, 1])}
+    first, third = (rng.standard_normal(shape).astype(np.float32) for shape in ((3, 3, 3, 3), (2, 1, 1, 1)))
+    weights = {"w1": first, "shape": np.array([1, 3, 1, 1]), "w3": third}
     nodes = [
         helper.make_node("Conv", ["x", "w1"], ["c"], name="first"),
         helper.make_node("Relu", ["c"], ["r"]),
-        helper.make_node("GlobalAveragePool", ["r"], ["g"]),
+        helper.make_node("GlobalAveragePool", ["x"], ["g"]),
         helper.make_node("Reshape", ["g", "shape"], ["w2"]),
-        helper.make_node("Conv", ["r", "w2"], ["y"], name="second"),
+        helper.make_node("Conv", ["r", "w2"], ["s"], name="second"),
+        helper.make_node("Conv", ["s", "w3"], ["y"], name="third"),
     ]
-    path = networks.save(tmp_path / "n.onnx", nodes, weights, (("x", [1, 3, 8, 8]), ("y", [1, 1, 6, 6])))
+    path = networks.save(tmp_path / "n.onnx", nodes, weights, (("x", [1, 3, 8, 8]), ("y", [1, 2, 6, 6])))
     images = [rng.standard_normal((1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
     quantiser = Quantiser(path, images, "minmax")
-    assert quantiser.layers == ["first"]
+    assert quantiser.layers == ["first", "third"]
     quantiser.write(tmp_path / "n.int8.onnx")
     (second,) = [n for n in onnx.load(tmp_path / "n.int8.onnx").graph.node if n.name == "second"]
     made = {o: n.op_type for n in onnx.load(tmp_path / "n.int8.onnx").graph.node for o in n.output}

@@ -10,8 +10,9 @@ from people import person
 
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import convert, layout
-from edge.contract.preprocess import clip_tensor
-from edge.recognition.pairing import closeness, most_interacting
+from edge.contract.preprocess import Preprocessing, clip_tensor
+from edge.recognition.clip_buffer import ClipBuffer
+from edge.recognition.pairing import closeness, most_interacting, paired_clips
 
 T = 8
 
@@ -61,6 +62,27 @@ def test_unseen_joints_are_ignored():
     near = body(300)
     near[:, 3] = (1, 1, 0)  # an elbow
     assert closeness(body(0), near) == closeness(near, body(0)) == pytest.approx(1)
+
+
+def test_the_second_body_is_the_nearest_person_of_the_clips_own_period():
+    """Two others are nearer to each other, but no decision about them is due; a third was near before."""
+    penn, how, times = layout("penn-13"), Preprocessing(), np.arange(66) / 30
+    later = times > 1
+    shifts = {1: 0 * times, 2: 200 + 0 * times, 3: 130 + 2000 * later, 4: 3000 + 0 * times, 5: 3010 + 0 * times}
+    recordings, buffers = {}, {}
+    for track_id, x in shifts.items():
+        recordings[track_id] = np.stack([body(at + 10 * time_s)[0] for at, time_s in zip(x, times, strict=True)])
+        buffers[track_id] = ClipBuffer(penn, how)
+        for keypoints, time_s in zip(recordings[track_id], times, strict=True):
+            buffers[track_id].push(keypoints, float(time_s))
+    end_s = 2.0  # before the last frame
+
+    def clip(*members):
+        return clip_tensor([(recordings[n], times) for n in members], penn, how, end_s)
+
+    for bodies, members in ((2, (1, 2)), (1, (1,))):
+        (given,) = paired_clips(buffers, [1], end_s, bodies)
+        np.testing.assert_allclose(given, clip(*members), atol=1e-6)
 
 
 @pytest.fixture
