@@ -30,6 +30,7 @@ from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import RecogniserConfig
+from edge.sinks.window import open_window
 
 BATCHES = range(1, 9)
 
@@ -86,6 +87,9 @@ def latency(config: LatencyConfig) -> None:
     bundle = read_bundle(config.bundle)
     files = [config.out / name for name in ("latency.json", "latency.md", "latency.png")]
     require_writable(*files)
+    if config.display == "window":
+        with open_window():
+            pass  # refused here where none can be shown, not after the first run
     source = config.source or str(fetch(DEMO_CLIP)[0])
     run_config = RunConfig(
         source,

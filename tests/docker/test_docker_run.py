@@ -135,6 +135,19 @@ def test_unsupported_releases_are_refused_with_a_hint(board, release, words):
     assert done.returncode == 2 and words in done.stderr and not commands
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--l4t"], "--l4t needs a version; say 38.4.0"),
+        (["--dry-run", "--bundle-folder"], "--bundle-folder needs a folder; see docker/run --help"),
+        (["--engine"], "unknown option --engine; see docker/run --help"),
+    ],
+)
+def test_mistyped_options_are_refused_in_one_line(board, arguments, says):
+    done, commands = run(board, *arguments)
+    assert done.returncode == 2 and done.stderr == f"error: {says}\n" and not commands
+
+
 def test_a_board_without_the_release_file_is_detected_by_its_package(board):
     (board / "root/etc/nv_tegra_release").unlink()
     (board / "root/var/lib/dpkg").mkdir(parents=True)

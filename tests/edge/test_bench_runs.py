@@ -10,8 +10,10 @@ import pytest
 
 import edge.bench.loop_run
 from edge.bench.display_run import display_run
+from edge.bench.latency import LatencyConfig, latency
 from edge.bench.loop_run import loop_run
 from edge.capture.replay import ReplayedPoses
+from edge.contract.errors import OutputError
 from edge.loop.config import RunConfig
 from edge.recognition.recogniser import RecogniserConfig
 
@@ -75,3 +77,13 @@ def test_a_hanging_stage_ends_a_benchmark_before_anything_is_closed(
         assert last.startswith("error: the pose stage has been processing one frame for 0.3 s;")
     else:
         assert last == "interrupted"
+
+
+def test_a_window_that_cannot_be_shown_is_refused_before_anything_is_measured(
+    bundle_folder, replay, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(OutputError, match="there is no screen"):
+        latency(LatencyConfig(bundle_folder, replay, tmp_path / "out", warm_up_frames=0, display="window"))
+    assert "run 1 of" not in capsys.readouterr().err
