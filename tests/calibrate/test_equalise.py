@@ -170,30 +170,30 @@ def test_dead_and_unread_channels_and_an_empty_row_give_finite_weights(tmp_path:
     assert all(np.isfinite(c).all() for c in balanced.constants.values())
 
 
-def quantised_by_hand(scale: float) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+def quantised_by_hand(scale: float, zero: np.generic, group: int) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """A 1x1 convolution in floating point, and in INT8 with this scale of its input and coarse weights."""
-    weight = np.array([[[[0.34]], [[0.6]]], [[[1.3]], [[0.7]]]], np.float32)
+    weight = np.array([0.34, 0.6, 1.3, 0.7], np.float32).reshape(-1, 2 // group, 1, 1)
     value = onnx.helper.make_tensor_value_info
-    shapes = [value("x", 1, [1, 2, 4, 4])], [value("y", 1, [1, 2, 4, 4])]
+    shapes = [value("x", 1, [1, 2, 4, 4])], [value("y", 1, [1, len(weight), 4, 4])]
     plain = onnx.helper.make_graph(
-        [onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="conv")],
+        [onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="conv", group=group)],
         "plain",
         *shapes,
         [onnx.numpy_helper.from_array(weight, "w")],
     )
     constants = {
         "s": np.float32(scale),
-        "z": np.int8(0),
+        "z": zero,
         "w8": np.round(weight / 0.25).astype(np.int8),
-        "ws": np.full(2, 0.25, np.float32),
-        "wz": np.zeros(2, np.int8),
+        "ws": np.full(len(weight), 0.25, np.float32),
+        "wz": np.zeros(len(weight), np.int8),
     }
     int8 = onnx.helper.make_graph(
         [
             onnx.helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
             onnx.helper.make_node("DequantizeLinear", ["q", "s", "z"], ["xd"]),
             onnx.helper.make_node("DequantizeLinear", ["w8", "ws", "wz"], ["wd"], axis=0),
-            onnx.helper.make_node("Conv", ["xd", "wd"], ["y"], name="conv"),
+            onnx.helper.make_node("Conv", ["xd", "wd"], ["y"], name="conv", group=group),
         ],
         "int8",
         *shapes,
@@ -203,11 +203,15 @@ def quantised_by_hand(scale: float) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     return tuple(onnx.helper.make_model(g, opset_imports=opset, ir_version=8) for g in (plain, int8))
 
 
-@pytest.mark.parametrize("scale", [0.25, 0.01])
-def test_a_corrected_bias_restores_the_mean_output(scale: float) -> None:
-    """Of values that are rounded coarsely, or clipped at 1.27."""
-    plain, int8 = quantised_by_hand(scale)
-    samples = [np.random.default_rng(i).uniform(0, 3, (1, 2, 4, 4)).astype(np.float32) for i in range(50)]
+@pytest.mark.parametrize(
+    ("scale", "zero", "group"),
+    [(0.25, np.int8(0), 1), (0.01, np.int8(0), 1), (0.01, np.uint8(0), 1), (0.25, np.int8(0), 2)],
+)
+def test_a_corrected_bias_restores_the_mean_output(scale: float, zero: np.generic, group: int) -> None:
+    """Of values that are rounded coarsely, or clipped at 1.27 or 2.55."""
+    plain, int8 = quantised_by_hand(scale, zero, group)
+    reach = np.array([3, 2], np.float32).reshape(1, 2, 1, 1)
+    samples = [reach * np.random.default_rng(i).random((1, 2, 4, 4), np.float32) for i in range(50)]
     corrected = bias_corrected(int8, plain, samples)
 
     def mean(model: onnx.ModelProto) -> np.ndarray:
