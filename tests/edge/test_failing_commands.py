@@ -2,6 +2,7 @@
 
 import errno
 import re
+import tempfile
 from dataclasses import dataclass
 
 import pytest
@@ -40,6 +41,17 @@ def test_a_system_error_in_a_command_is_one_line(capsys, error, line):
     with pytest.raises(SystemExit) as left:
         fail_with(refused)
     assert left.value.code == 2 and re.fullmatch(f"error: {line}\n", capsys.readouterr().err)
+
+
+def test_a_machine_without_a_writable_temporary_folder_is_told_to_set_tmpdir(capsys, monkeypatch):
+    def loading(run: Run) -> None:
+        tempfile.gettempdir()  # as PyTorch does while it loads
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc", "/sys"])  # where nobody can write
+    with pytest.raises(SystemExit) as left:
+        fail_with(loading)
+    assert left.value.code == 2 and re.fullmatch("error: .+ set TMPDIR to a writable folder\n", capsys.readouterr().err)
 
 
 def test_ctrl_c_during_an_import_is_not_a_missing_library(capsys):

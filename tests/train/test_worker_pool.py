@@ -13,6 +13,7 @@ import pytest
 
 from train.worker_pool import WorkerPool
 
+ROOT = Path(__file__).resolve().parents[2]
 PARENT = """
 import signal, time
 from train.worker_pool import WorkerPool
@@ -31,7 +32,7 @@ with WorkerPool(2) as pool:
 def test_workers_end_with_their_parent_and_ignore_ctrl_c(stop: signal.Signals, printed: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        cwd=Path(__file__).resolve().parents[2], start_new_session=True,
+        cwd=ROOT, start_new_session=True,
     ) as parent:  # fmt: skip
         assert parent.stdout is not None and parent.stdout.readline() == "started\n"
         # Ctrl-C reaches the whole group, while the workers are still starting.
@@ -46,3 +47,13 @@ def test_the_death_of_the_worker_that_was_started_last_is_noticed_at_once() -> N
         max(multiprocessing.active_children(), key=lambda worker: worker.pid or 0).kill()
         with pytest.raises(BrokenProcessPool):
             busy[0].result(timeout=20)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_without_shared_memory_the_error_names_its_folder() -> None:
+    code = "from train.worker_pool import WorkerPool; WorkerPool(2)"
+    command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro none /dev/shm && "$@"', "sh", sys.executable]
+    tried = subprocess.run([*command, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    if tried.stderr.startswith(("unshare", "mount")):
+        pytest.skip(f"this machine cannot mount: {tried.stderr}")
+    assert "OutputError: /dev/shm: locks for worker processes cannot be made: Read-only file system" in tried.stderr

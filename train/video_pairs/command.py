@@ -25,6 +25,7 @@ from train.video_pairs.manifest import Manifest, check_same_settings, pair_file,
 from train.video_pairs.two_estimators import TwoEstimators
 from train.video_pairs.videos import Video, find_videos, split
 from train.video_pairs.workers import Job, SharedState, process_videos
+from train.worker_pool import wrap_lock_errors
 
 LOCK = "pairs.lock"
 FAILED = 1
@@ -134,7 +135,8 @@ def _process_all(
         else:
             jobs.append(Job(name, source, pair, estimators, config.follow, config.fps))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shared = SharedState()
+    with wrap_lock_errors():
+        shared = SharedState()
     with interruptible() as noted, Progress(*columns, StatusColumn(), console=console) as progress:
         bar = progress.add_task("videos", total=len(videos), completed=len(done), status="")
         for result in process_videos(jobs, min(config.workers or os.cpu_count() or 1, max(len(jobs), 1)), shared):
