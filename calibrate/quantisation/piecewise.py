@@ -55,7 +55,7 @@ class Piecewise:
         made = {name for node in piece for name in node.output}
         nodes = [*(node for output, node in self._of_constants.items() if output in read), *piece]
         constants = {name for node in nodes for name in node.input}
-        given = sorted(read & set(self._live[0]) - made)
+        given = sorted(read & set(self._live[0]))
         wanted = sorted(name for name in made if self._consumers[name] - self._done)
         graph = helper.make_graph(
             nodes,

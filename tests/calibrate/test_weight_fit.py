@@ -71,6 +71,23 @@ def test_weights_compensate_half_of_what_clipping_removes(activations: list[int]
     np.testing.assert_allclose(weights_of(given), [[wanted]], rtol=0.01)
 
 
+def test_weights_are_those_of_ridge_regression_on_the_clipped_inputs() -> None:
+    """With a ridge as large as the inputs' mean variance; the second of three correlated inputs is clipped at 1."""
+    weight, rng = np.array([1, -2, 1.5], np.float32).reshape(1, 3, 1, 1), np.random.default_rng(0)
+    samples = [(rng.standard_normal((1, 1, 4, 4)) * [[[[0.2]], [[2]], [[-0.3]]]]).astype(np.float32) for _ in range(50)]
+    samples = [sample + 0.1 * rng.standard_normal(sample.shape).astype(np.float32) for sample in samples]
+    fp32 = np.concatenate(samples).transpose(0, 2, 3, 1).reshape(-1, 3).astype(float)
+    clipped = np.clip(fp32, -1, 1)
+    exactly, given = fp32 - fp32.mean(0), clipped - clipped.mean(0)
+    wanted = weight.ravel()
+    ridge = np.sqrt(len(given) * given.var(axis=0).mean()) * np.eye(3)
+    rows, targets = np.vstack([given, ridge]), np.concatenate([exactly @ wanted, ridge @ wanted])
+    expected = np.linalg.lstsq(rows, targets, rcond=None)[0]
+    assert np.abs(expected - wanted).max() > 0.3
+    model = fitted(int8(weight, 1 / 127), exact(weight), samples)
+    np.testing.assert_allclose(weights_of(model)[0], expected, atol=0.05)
+
+
 def test_the_bias_corrects_the_remaining_mean() -> None:
     # Every activation is 4 and clipped to 1; the second weight is rounded to 0.
     weight = np.array([2.0, 0.004], np.float32).reshape(1, 2, 1, 1)
