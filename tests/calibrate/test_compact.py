@@ -57,13 +57,15 @@ def test_equal_scales_and_zero_points_are_stored_once(model: onnx.ModelProto) ->
 
 
 def test_short_names_do_not_collide_with_existing_ones(model: onnx.ModelProto) -> None:
+    short = {node.op_type: node.output[0] for node in compact(model).graph.node}
+    renamed = {"clip": short["QuantizeLinear"], "x1": short["DequantizeLinear"], "mix": "step0"}
     taken = onnx.ModelProto()
     taken.CopyFrom(model)
     for node in taken.graph.node:
-        node.input[:] = ["q0" if name == "x1" else "step0" if name == "mix" else name for name in node.input]
-        node.output[:] = ["q0" if name == "x1" else name for name in node.output]
-    for initializer in taken.graph.initializer:
-        initializer.name = "step0" if initializer.name == "mix" else initializer.name
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    for named in (*taken.graph.initializer, *taken.graph.input):
+        named.name = renamed.get(named.name, named.name)
     clips = networks.clips(5, seed=3)
     np.testing.assert_array_equal(networks.run(compact(taken), clips), networks.run(model, clips))
 
