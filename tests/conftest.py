@@ -17,8 +17,8 @@ from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, DEMO_CLIP, fetc
 from edge.contract.errors import DownloadError
 
 pytest_plugins = ["bad_input.machines"]
-# The same examples everywhere, so that a change fails by its own fault; for others: --hypothesis-profile default. A busy
-# machine may take any time for one, and the first one may import a library.
+# The same examples everywhere, so that a change fails by its own fault; for others: --hypothesis-profile default. A
+# busy machine may take any time for one, and the first one may import a library.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

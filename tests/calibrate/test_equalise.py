@@ -119,6 +119,8 @@ TANH = NODE("Tanh", ["x"], ["other"])
     ("between", "width", "scaled"),
     [
         ([NODE("GlobalAveragePool", ["t"], ["r"])], 2, True),
+        ([NODE("MaxPool", ["t"], ["r"], kernel_shape=[2])], 2, True),
+        ([NODE("AveragePool", ["t"], ["r"], kernel_shape=[2])], 2, True),
         ([NODE("Concat", ["t", "t"], ["r"], axis=1)], 4, False),
         ([TANH, NODE("Concat", ["t", "other"], ["r"], axis=2)], 2, False),
         ([TANH, NODE("Concat", ["other", "t"], ["r"], axis=1)], 4, False),  # the number of channels before t is unknown
