@@ -19,7 +19,7 @@ from edge.sinks.sink import StopRequested
 
 COMMAND = (sys.executable, str(Path(__file__).with_name("window_process.py")))
 OPEN_TIMEOUT_S = 60.0
-NO_WINDOW_HINT = "run without a window; --sinks.page 8080 shows the same in a browser"
+NO_WINDOW_HINT = "run without a window; edge run --sinks.page 8080 shows the same in a browser"
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def a_broker_without_its_client(folder: Path) -> Argv:
 
 @row(needs="opencv_without_windows")
 def a_window_that_opencv_cannot_make(folder: Path) -> Argv:
-    """OpenCV was built without windows; run without a window; --sinks.page 8080"""
+    """OpenCV was built without windows; run without a window; edge run --sinks.page 8080"""
     return run(folder, source=f"replay://{poses(folder, 9)}", more=["--sinks.show", "true"])
 
 
