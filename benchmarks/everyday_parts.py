@@ -16,9 +16,10 @@ from benchmarks.threshold import BUNDLE, student_pairs
 from edge.contract.bundle import read_bundle
 from edge.contract.types import UNKNOWN
 from edge.recognition.recogniser import Precision, RecogniserConfig, open_recogniser
+from train.data.configuration import DataConfig
 from train.data.pairs import PairDataset
 from train.data.readers.everyday import SIT, STAND
-from train.data.registry import DataConfig, read_dataset
+from train.data.registry import read_dataset
 
 ALL, NAMED, STILL = "all", "all actions", "still people"
 SOURCES = {"penn": "Penn Action", "utd": "UTD-MHAD", "uiprmd": "unknown: exercises", "kinematic": "generated"}

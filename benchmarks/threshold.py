@@ -29,10 +29,11 @@ from edge.recognition.decisions import calibrated_min_score
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser
 from edge.threshold import best_answers, find_threshold
 from train.data.clip import SkeletonClip, SkeletonSet
+from train.data.configuration import DataConfig
 from train.data.pairs import PairConfig, PairDataset, pair_config
 from train.data.readers.everyday import UNKNOWN_EXERCISES
 from train.data.readers.ui_prmd import MOVEMENTS
-from train.data.registry import DataConfig, read_dataset
+from train.data.registry import read_dataset
 
 ROOT = Path(__file__).parents[1]
 BUNDLE, OUT = ROOT / "bundles" / "everyday", ROOT / "runs" / "threshold"

@@ -11,8 +11,7 @@ from edge.cli.command_line import Command, importing_commands, lazy, run_command
 
 with importing_commands("train"):
     from train.configuration import AblationConfig, StudentConfig, TeacherConfig
-    from train.error_fit.command import FitErrorsConfig
-    from train.error_fit.command import fit as fit_errors
+    from train.error_fit.configuration import FitErrorsConfig
     from train.export.configuration import ExportConfig, PoseExportConfig, StreamExportConfig
     from train.quantise_aware.configuration import PoseFineTuningConfig, QuantiseAwareConfig
     from train.video_pairs.command import PairsConfig, make_pairs
@@ -30,7 +29,7 @@ COMMANDS = {
     ),
     "fit-errors": Command(
         FitErrorsConfig,
-        fit_errors,
+        lazy("train.error_fit.command", "fit"),
         ("python -m train fit-errors --pairs runs/pairs --out runs/errors.yaml --layout penn-13",),
     ),
     "teacher": Command(

@@ -15,8 +15,8 @@ from edge.cli.console import print_warning
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.fields import read_fields
 from edge.contract.layouts import layout
+from train.data.configuration import DataConfig
 from train.data.pairs import pair_config
-from train.data.registry import DataConfig
 from train.networks.registry import build
 from train.torch_file import LOAD_ERRORS, checked, refuse_other_version, write_torch
 

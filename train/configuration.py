@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from edge.contract.errors import ConfigError
 from edge.contract.intervals import require_in
-from train.data.registry import DataConfig
+from train.data.configuration import DataConfig
 from train.distillation.methods import METHODS, method
 from train.optimiser import Optimiser
 

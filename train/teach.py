@@ -16,9 +16,10 @@ from edge.contract.errors import ConfigError
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, load_trained
 from train.configuration import StudentConfig, TeacherConfig, Training
 from train.data.clip import SkeletonSet, hold_out
+from train.data.configuration import DataConfig
 from train.data.corruption.fitted_errors import checksum_of_errors
 from train.data.pairs import PairDataset, clip_layout
-from train.data.registry import DataConfig, read_dataset
+from train.data.registry import read_dataset
 from train.distillation.methods import Method, method
 from train.evaluate import Accuracy, accuracy, predict
 from train.fit import Run, fit

@@ -8,8 +8,8 @@ from statistics import median
 from typing import Literal
 
 from train.configuration import Hardware, StudentConfig, TeacherConfig
+from train.data.configuration import DataConfig
 from train.data.pairs import PairConfig
-from train.data.registry import DataConfig
 from train.optimiser import Optimiser
 from train.report import REPORT, read_report
 

@@ -18,8 +18,8 @@ from train.ablation import _teacher, _train_teacher, ablation
 from train.ablation_report import Result, confidence_margin, gap_recovered, rows_of, write_ablation
 from train.checkpoint import load_checkpoint
 from train.configuration import AblationConfig, Hardware, TeacherConfig
+from train.data.configuration import DataConfig
 from train.data.pairs import PairConfig
-from train.data.registry import DataConfig
 from train.optimiser import Optimiser
 from train.teach import train_teacher
 

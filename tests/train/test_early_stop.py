@@ -14,8 +14,9 @@ from train import fit, teach
 from train.checkpoint import VALIDATION, Checkpoint, load_checkpoint, load_trained, save_checkpoint, should_stop_early
 from train.configuration import Hardware, TeacherConfig
 from train.data.clip import hold_out
+from train.data.configuration import DataConfig
 from train.data.pairs import PairConfig
-from train.data.registry import DataConfig, read_dataset
+from train.data.registry import read_dataset
 from train.optimiser import Optimiser
 from train.teach import train_teacher
 

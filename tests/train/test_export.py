@@ -19,10 +19,10 @@ from edge.contract.preprocess import Preprocessing
 from edge.engines.registry import open_engine
 from train.checkpoint import Checkpoint, load_checkpoint, load_trained, save_checkpoint
 from train.configuration import Hardware, TeacherConfig
+from train.data.configuration import DataConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.generated.kinematic import first_test_clips, make_kinematic
 from train.data.pairs import PairConfig, PairDataset
-from train.data.registry import DataConfig
 from train.export.bundle import export, generated_clips, load_clips, reference_clips, write_onnx
 from train.export.configuration import ExportConfig
 from train.networks.registry import build

@@ -19,8 +19,8 @@ from edge.recognition.streaming.network import open_stream
 from edge.recognition.streaming.recogniser import StreamRecogniser
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.configuration import Hardware, TeacherConfig
+from train.data.configuration import DataConfig
 from train.data.pairs import PairConfig
-from train.data.registry import DataConfig
 from train.export.bundle import export
 from train.export.configuration import ExportConfig, StreamExportConfig
 from train.export.stream import export_stream

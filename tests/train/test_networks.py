@@ -17,8 +17,8 @@ from edge.contract.preprocess import Preprocessing
 from train import networks
 from train.checkpoint import load_checkpoint
 from train.configuration import TeacherConfig
+from train.data.configuration import DataConfig
 from train.data.pairs import PairConfig
-from train.data.registry import DataConfig
 from train.networks.dense_gcn import DenseGcn, normalised_adjacency
 from train.networks.registry import NETWORKS, Network, build, default_width
 from train.optimiser import Optimiser

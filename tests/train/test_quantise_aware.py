@@ -17,8 +17,8 @@ from edge.contract.errors import BundleError, ConfigError, DataError, EngineErro
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.configuration import Hardware, StudentConfig, TeacherConfig
+from train.data.configuration import DataConfig
 from train.data.pairs import PairConfig
-from train.data.registry import DataConfig
 from train.export.bundle import export
 from train.export.configuration import ExportConfig
 from train.optimiser import Optimiser

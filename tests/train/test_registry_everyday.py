@@ -13,9 +13,10 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import layout
 from edge.contract.types import UNKNOWN
 from train.data.clip import Recording, SkeletonClip, SkeletonSet
+from train.data.configuration import DataConfig
 from train.data.pairs import PairConfig, PairDataset
 from train.data.readers.everyday import FIDGETS
-from train.data.registry import DATASETS, DataConfig, read_dataset
+from train.data.registry import DATASETS, read_dataset
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from edge.contract.preprocess import Preprocessing
 from tests.train.shift_gcn_by_loops import logits, random_checkpoint
 from train.checkpoint import load_checkpoint
 from train.configuration import TeacherConfig
+from train.data.configuration import DataConfig
 from train.data.pairs import PairConfig
-from train.data.registry import DataConfig
 from train.fit import moving_average
 from train.networks.registry import build
 from train.networks.release import load_release

@@ -12,10 +12,10 @@ from edge.cli.command_line import run_command_line
 from edge.contract.errors import ConfigError
 from train.__main__ import COMMANDS
 from train.configuration import AblationConfig, Hardware, StudentConfig, TeacherConfig
+from train.data.configuration import DataConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.pairs import PairConfig
-from train.data.registry import DataConfig
-from train.error_fit.command import FitErrorsConfig
+from train.error_fit.configuration import FitErrorsConfig
 from train.optimiser import Optimiser
 from train.video_pairs.command import PairsConfig
 from train.video_pairs.follow import FollowConfig

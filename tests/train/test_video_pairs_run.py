@@ -16,8 +16,9 @@ import yaml
 
 from edge.contract.errors import ConfigError, DataError, OutputError
 from edge.pose.registry import PoseConfig
+from train.data.configuration import DataConfig
 from train.data.pairs import PairConfig, PairDataset
-from train.data.registry import DataConfig, read_dataset
+from train.data.registry import read_dataset
 from train.video_pairs.command import PairsConfig, make_pairs
 from train.video_pairs.estimate import VideoResult
 from train.video_pairs.follow import FollowConfig

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from edge.contract.preprocess import Preprocessing
 from train.configuration import Hardware, StudentConfig, TeacherConfig
+from train.data.configuration import DataConfig
 from train.data.generated.kinematic import CLASSES
 from train.data.pairs import PairConfig
-from train.data.registry import DataConfig
 from train.optimiser import Optimiser
 
 DATA = DataConfig(clips_per_class=3, pairs=PairConfig(preprocessing=Preprocessing(length_frames=8, fps=4.0)))

@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 
 from edge.cli.console import console
-from edge.contract.errors import ConfigError
-from edge.contract.intervals import require_in
 from edge.contract.layouts import JointLayout, convert, layout
 from edge.contract.types import Float32
 from train.data.cameras import View
 from train.data.clip import Recording, SkeletonClip
 from train.data.corruption.fitted_errors import apply_fitted_errors, write_errors
 from train.data.readers.video_pairs import read_video_pairs
+from train.error_fit.configuration import FitErrorsConfig
 from train.error_fit.measure import Observed, fit_errors
+from train.error_fit.plot import plot_errors
 from train.video_pairs.manifest import read_manifest
 
 PASSES = 5
 """Times that the good skeletons are corrupted for the plot, to average out the random numbers."""
 
 
-@dataclass(frozen=True)
-class FitErrorsConfig:
-    """Fit the errors of the cheap estimator in pairs of `train pairs`, to corrupt other skeletons in the same way."""
-
-    pairs: Path
-    """Folder written by `python -m train pairs`."""
-    out: Path
-    """YAML file to write, for --data.pairs.fitted_errors. A PNG of the fit is written beside it."""
-    layout: str | None = None
-    """Joint layout of the clips to corrupt. Unset: the cheap estimator's."""
-    fps: float = 15.0
-    """Frame rate at which errors are measured; best that of the clips to corrupt."""
-
-    def __post_init__(self) -> None:
-        require_in(self, fps="(0, inf]")
-        if self.out.suffix not in (".yaml", ".yml"):
-            raise ConfigError(f"{self.out} is not a YAML file", hint="give --out a name that ends in .yaml")
-
-
 def fit(config: FitErrorsConfig) -> None:
     """Write parameters and plot. Raises DataError for pairs that are missing, damaged or show too little."""
-    from train.error_fit.plot import plot_errors  # matplotlib, too slow for `--help`
-
     data, manifest = read_video_pairs(config.pairs), read_manifest(config.pairs)
     joints = layout(config.layout or manifest.layouts["low"])
     high, low = (layout(manifest.layouts[side]) for side in ("high", "low"))

@@ -27,11 +27,12 @@ from edge.contract.manifest import Manifest
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 from train.checkpoint import Checkpoint, load_trained
+from train.data.configuration import DataConfig
 from train.data.corruption.fitted_errors import checksum_of_errors
 from train.data.generated import body
 from train.data.generated.kinematic import first_test_clips
 from train.data.pairs import PairConfig, PairDataset, pair_config
-from train.data.registry import DATASETS, DataConfig, read_dataset
+from train.data.registry import DATASETS, read_dataset
 from train.evaluate import accuracy
 from train.export.configuration import ExportConfig
 from train.export.onnx_file import require_close, write_network
@@ -97,8 +98,8 @@ def load_clips(
 ) -> tuple[PairDataset, PairDataset]:
     """The training and test clips of a run, whose dataset is in ``folder``.
 
-    cache: see :attr:`train.data.registry.DataConfig.cache`. redraw: whether the corruption of training clips is redrawn
-    each time they are used; None for the run's own setting.
+    cache: see :attr:`train.data.configuration.DataConfig.cache`. redraw: whether the corruption of training clips is
+    redrawn each time they are used; None for the run's own setting.
     Raises ConfigError if the dataset needs a folder and none is given (the checkpoint does not store it), or if the
     run's file of fitted errors has changed.
     """
