@@ -83,9 +83,8 @@ def _reason(error: Exception) -> str:
 def read_header(path: Path) -> RecordingHeader:
     """Read the first line. Raises SourceError for a file that is not such a recording, or of another version."""
     with wrap_read_errors(path, SourceError, _UNREADABLE):
-        exists = path.is_file()
-    if not exists:
-        raise SourceError("no such recording", where=path, hint=_NOT_ONE)
+        if not path.is_file():
+            raise SourceError("no such recording", where=path, hint=_NOT_ONE)
     try:
         with _opened(path) as stream:
             raw = parse_json(stream.readline())

@@ -57,16 +57,14 @@ class Bundle:
                 hint=f"it contains {', '.join(self.manifest.files)}",
             )
         with wrap_read_errors(path, BundleError, COPY_AGAIN):
-            exists = path.is_file()
-            is_intact = exists and path.stat().st_size == entry.bytes and sha256_of(path) == entry.sha256
-        if not exists:
-            raise BundleError("the file is missing", where=path, hint="copy the whole bundle folder again")
-        if not is_intact:
-            raise BundleError(
-                f"the file is not the one {MANIFEST} lists (size or sha256 differs)",
-                where=path,
-                hint="copy the bundle again, or rebuild it with `python -m train export`",
-            )
+            if not path.is_file():
+                raise BundleError("the file is missing", where=path, hint="copy the whole bundle folder again")
+            if path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
+                raise BundleError(
+                    f"the file is not the one {MANIFEST} lists (size or sha256 differs)",
+                    where=path,
+                    hint="copy the bundle again, or rebuild it with `python -m train export`",
+                )
         return path
 
     def reference(self, name: str = REFERENCE) -> dict[str, Float32]:
@@ -116,13 +114,12 @@ def read_bundle(folder: Path) -> Bundle:
     """
     path = folder / MANIFEST
     with wrap_read_errors(path, BundleError, COPY_AGAIN):
-        exists = path.is_file()
-    if not exists:
-        raise BundleError(
-            f"no bundle here: {MANIFEST} is missing",
-            where=folder,
-            hint="give bundles/everyday in a clone of skd-edge, or the folder that `python -m train export` wrote",
-        )
+        if not path.is_file():
+            raise BundleError(
+                f"no bundle here: {MANIFEST} is missing",
+                where=folder,
+                hint="give bundles/everyday in a clone of skd-edge, or the folder that `python -m train export` wrote",
+            )
     return Bundle(folder, parse_manifest(read_yaml(path, BundleError, "copy the bundle again"), path))
 
 

@@ -35,9 +35,8 @@ def open_engine(
     if not 0 <= threads <= MAX_THREADS:
         raise ConfigError(f"threads is {threads}", hint=f"give 0 for all cores, or up to {MAX_THREADS}")
     with wrap_read_errors(path, EngineError, "check the path and its permissions"):
-        is_there = path.is_file()
-    if not is_there:
-        raise EngineError("no such network file", where=path, hint="check the path; a folder or a pipe is not one")
+        if not path.is_file():
+            raise EngineError("no such network file", where=path, hint="check the path; a folder or a pipe is not one")
     if runtime == "openvino" and path.suffix != ".engine":
         from edge.engines.openvino_engine import OpenVinoEngine
 
