@@ -1,7 +1,7 @@
 """Compare two bodies: object keypoint similarity (OKS), and how far a body has moved.
 
-Few bodies are compared in plain Python. A body is a few dozen numbers, and a run of the pose network evicts NumPy's
-code from the processor's caches: with it the tracker takes twice as long for one person.
+Bodies are compared in plain Python. A body is a few dozen numbers, and a run of the pose network evicts NumPy's code
+from the processor's caches: with it the tracker takes twice as long for one person.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
 from statistics import median
-
-import numpy as np
 
 from edge.contract.box import Box
 from edge.contract.layouts import JointLayout
@@ -48,10 +46,6 @@ MAX_SIGMA = max(SIGMAS.values())
 
 MIN_JOINTS = 3
 """With fewer common joints than this two bodies cannot be compared."""
-
-MAX_PYTHON_PAIRS = 64
-"""More neighbouring pairs than this are compared with NumPy: with 20 people who overlap the tracker takes half the
-time."""
 
 AREA_OF_BOX = 0.53
 """COCO's sigmas are for the area of the body's outline, which fills about this part of its bounding box."""
@@ -120,12 +114,8 @@ def similar_pairs(
     before: Sequence[Body], after: Sequence[Body], sigmas: Sequence[float], min_similarity: float
 ) -> dict[tuple[int, int], float]:
     """Index in ``before`` and in ``after`` -> :func:`oks`, of all pairs that reach ``min_similarity``, above 0."""
-    near = _near_pairs(before, after, min_similarity)
-    if len(near) > MAX_PYTHON_PAIRS:
-        similarities = _oks_of_pairs(before, after, sigmas, near)
-    else:
-        similarities = [oks(before[i], after[j], sigmas) for i, j in near]
-    return {pair: value for pair, value in zip(near, similarities, strict=True) if value >= min_similarity}
+    found = {(i, j): oks(before[i], after[j], sigmas) for i, j in _near_pairs(before, after, min_similarity)}
+    return {pair: similarity for pair, similarity in found.items() if similarity >= min_similarity}
 
 
 def _near_pairs(before: Sequence[Body], after: Sequence[Body], min_similarity: float) -> list[tuple[int, int]]:
@@ -145,22 +135,6 @@ def _near_pairs(before: Sequence[Body], after: Sequence[Body], min_similarity: f
             if gap_x * gap_x + gap_y * gap_y <= limit * (area if area > other_area else other_area):
                 near.append((i, j))
     return near
-
-
-def _oks_of_pairs(
-    before: Sequence[Body], after: Sequence[Body], sigmas: Sequence[float], pairs: Sequence[tuple[int, int]]
-) -> list[float]:
-    """:func:`oks` of each pair, with NumPy; it differs by rounding only."""
-    i, j = np.array(pairs).T
-    a, b = np.array([body.joints for body in before])[i], np.array([body.joints for body in after])[j]  # (N, V, 3)
-    areas = np.array([_box_area(body) for body in before])[i], np.array([_box_area(body) for body in after])[j]
-    scale = -8 * AREA_OF_BOX * np.maximum(np.maximum(*areas), 1.0)
-    squares = (a[..., 0] - b[..., 0]) ** 2 + (a[..., 1] - b[..., 1]) ** 2
-    common = (a[..., 2] > 0) & (b[..., 2] > 0)
-    each = np.exp(squares / (scale[:, None] * np.square(sigmas))) * common
-    counts = common.sum(1)
-    similarities: list[float] = np.where(counts >= MIN_JOINTS, each.sum(1) / np.maximum(counts, 1), 0.0).tolist()
-    return similarities
 
 
 def _box_area(body: Body) -> float:
