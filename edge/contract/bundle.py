@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import yaml
@@ -94,15 +93,10 @@ class Bundle:
 
 def sha256_of(path: Path) -> str:
     """Hexadecimal sha256 of a file."""
-    with path.open("rb") as stream:
-        return sha256_of_stream(stream)
-
-
-def sha256_of_stream(stream: IO[bytes]) -> str:
-    """Hexadecimal sha256 of an open file, from the current position to its end."""
     digest = hashlib.sha256()
-    while chunk := stream.read(1 << 20):
-        digest.update(chunk)
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
     return digest.hexdigest()
 
 
