@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from edge.bench.loop_run import require_complete
@@ -26,25 +26,6 @@ if TYPE_CHECKING:
     from edge.sinks.sink import Sink
 
 Display = Literal["output", "window", "none"]
-
-
-@dataclass(frozen=True)
-class DisplayRun:
-    """latency: from a frame's arrival until its display, None if no timecode was read.
-
-    shown: frames displayed. unread: those of them whose timecode the overlay covered. dropped: frames replaced by newer
-    ones, in the loop or before the output.
-    """
-
-    latency: Latency | None
-    shown: int
-    unread: int
-    dropped: int
-
-    def figures(self) -> dict[str, Any]:
-        """For latency.json."""
-        latency = self.latency.figures("queries") if self.latency else {}
-        return {"shown": self.shown, "unread": self.unread, "dropped": self.dropped, **latency}
 
 
 class TimecodeSource:
@@ -93,10 +74,13 @@ def timecode_sink(overlay: Overlay, ages_ms: list[float | None], show: Callable[
     return receive
 
 
-def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> DisplayRun:
+def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> dict[str, Any]:
     """One run of the loop with the overlay drawn. Raises what the loop and the window raise.
 
     display: "window" shows the frames on the screen; "output" only renders them.
+    Returns figures for latency.json. shown: frames displayed. unread: those of them whose timecode the overlay covered.
+    dropped: frames replaced by newer ones, in the loop or before the output. The rest: latency from a frame's arrival
+    until its display, if a timecode was read.
     """
     from edge.drawing.overlay import Overlay
     from edge.loop.pipeline import Pipeline
@@ -123,8 +107,9 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
         require_complete(outcome, stop)
     legible_ms = [age_ms for age_ms in found if age_ms is not None]
     ages_ms = legible_ms[min(warm_up_frames, len(legible_ms) // 2) :]
-    latency, unread = Latency.of(ages_ms) if ages_ms else None, len(found) - len(legible_ms)
-    return DisplayRun(latency, len(found), unread, outcome.dropped + worker.dropped)
+    latency = Latency.of(ages_ms).figures("queries") if ages_ms else {}
+    unread, dropped = len(found) - len(legible_ms), outcome.dropped + worker.dropped
+    return {"shown": len(found), "unread": unread, "dropped": dropped, **latency}
 
 
 def _ticks(seconds: float) -> int:

@@ -149,7 +149,7 @@ def _measure(config: LatencyConfig, run_config: RunConfig, bundle: Bundle) -> tu
             timed = {} if replayed else pose_network_times(config.pose, *counts)
             networks.append({name: found.figures() for name, found in timed.items()})
             if config.display != "none":
-                displays.append(display_run(run_config, config.warm_up_frames, config.display).figures())
+                displays.append(display_run(run_config, config.warm_up_frames, config.display))
             board.poll()
     frames, seconds = sum(run.outcome.frames for run in runs), sum(run.outcome.seconds for run in runs)
     return runs, {

@@ -12,7 +12,9 @@ from rich.text import Text
 
 from edge.cli.console import print_data
 from edge.cli.exit_codes import FAILED
+from edge.doctor.checks import run_checks
 from edge.doctor.finding import Finding, Status
+from edge.host import ThisHost
 
 COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red", "n/a": "dim"}
 
@@ -29,10 +31,6 @@ class DoctorConfig:
 
 def doctor(config: DoctorConfig) -> None:
     """Print findings to stdout. The exit code is 1 if a check failed, else 0."""
-    # Here, because it imports OpenCV and TensorRT, which `--help` need not wait for.
-    from edge.doctor.checks import run_checks
-    from edge.host import ThisHost
-
     findings = run_checks(ThisHost(), config.bundle)
     if config.json:
         print_data(as_json(findings))

@@ -7,7 +7,7 @@ import cv2
 import pytest
 from boards import Board
 
-import edge.host
+import edge.doctor.command
 from edge.__main__ import COMMANDS
 from edge.cli.command_line import run_command_line
 from edge.cli.console import print_data
@@ -167,7 +167,7 @@ def test_a_failed_check_is_shown_with_exit_code_1(tmp_path, capsys):
 
 def test_a_warning_leaves_the_exit_code_at_0(tmp_path, monkeypatch, capsys):
     full = {"/proc/meminfo": LAPTOP["/proc/meminfo"].replace("5976884", "100000")}
-    monkeypatch.setattr(edge.host, "ThisHost", lambda: Board(LAPTOP, full))
+    monkeypatch.setattr(edge.doctor.command, "ThisHost", lambda: Board(LAPTOP, full))
     monkeypatch.chdir(tmp_path)
     command("--json")
     found = json.loads(capsys.readouterr().out)
