@@ -21,7 +21,7 @@ def machine() -> dict[str, Any]:
     return {
         "machine": device_tree(ThisHost(), "model") or f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
         "power_mode": _power_mode(),
         "versions": {"skd-edge": edge.__version__, "python": platform.python_version(), **versions},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge.host import ThisHost
+from edge.host import ThisHost, number
 
 DRIVERS = Path("/sys/bus/i2c/drivers")
 WHOLE_BOARD = ("VIN", "VDD_IN", "POM_5V_IN")
@@ -43,8 +43,8 @@ def rails_w() -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for label in sorted(DRIVERS.glob("ina3221/*/hwmon/hwmon*/in*_label")):
-        number = label.name[2 : -len("_label")]
-        millivolts, milliamperes = (_number(label.with_name(f"{kind}{number}_input")) for kind in ("in", "curr"))
+        monitor = label.name[2 : -len("_label")]
+        millivolts, milliamperes = (_number(label.with_name(f"{kind}{monitor}_input")) for kind in ("in", "curr"))
         name = ThisHost().read(str(label))
         if name and millivolts is not None and milliamperes is not None:
             found[name] = millivolts * milliamperes / 1e6
@@ -59,8 +59,5 @@ def rails_w() -> dict[str, float]:
     return found
 
 
-def _number(path: Path) -> float | None:
-    try:
-        return float(ThisHost().read(str(path)) or "")
-    except ValueError:
-        return None
+def _number(path: Path) -> int | None:
+    return number(ThisHost().read(str(path)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge.contract.bundle import POSE_INT8, STUDENT_ENGINE, Bundle, read_bundle
@@ -15,13 +14,8 @@ SHIPPED = Path("bundles/everyday")
 """The project's own bundle, relative to the project's folder."""
 
 
-@dataclass(frozen=True)
-class Runtime:
-    """What an engine must have been built for to run here."""
-
-    tensorrt: str
-    gpu: str
-    compute_capability: str
+Runtime = tuple[str, str, str]
+"""What an engine must have been built for to run here: version of TensorRT, name and compute capability of the GPU."""
 
 
 def bundle_files(folder: Path | None, runtime: Runtime | None, on_jetson: bool) -> list[Finding]:
@@ -59,7 +53,7 @@ def _engine(path: Path, runtime: Runtime | None) -> Finding:
     if runtime is None:
         return Finding(path.name, "warn", "cannot be checked: TensorRT or the GPU is missing", "see the lines above")
     try:
-        manifest = read_engine_manifest(path, **asdict(runtime))
+        manifest = read_engine_manifest(path, *runtime)
     except SkdError as error:
         return Finding(path.name, "fail", *_found_and_mend(error))
     return Finding(path.name, "ok", f"TensorRT {manifest.tensorrt}, {manifest.gpu}, {manifest.precision}")

@@ -46,7 +46,7 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
     # In a container the daemon is the host's, and a systemctl there only says that systemd does not run.
     daemon = None if in_container else host.run("systemctl", "is-active", "nvargus-daemon")
     gpu, gpu_problem = _gpu()
-    runtime = bundle_files.Runtime(tensorrt, *gpu) if tensorrt and gpu else None
+    runtime = (tensorrt, *gpu) if tensorrt and gpu else None
     sensors = plugin and any(finding.found.startswith(cameras.SENSOR) for finding in camera_findings)
     return [
         board.board(model, compatible),

@@ -55,7 +55,7 @@ def write_engine_manifest(engine: Path, manifest: EngineManifest) -> None:
     write_json(manifest_path(engine), asdict(manifest))
 
 
-def read_engine_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capability: str) -> EngineManifest:
+def read_engine_manifest(engine: Path, tensorrt: str, gpu: str, compute_capability: str) -> EngineManifest:
     """The manifest of an engine, after checking that the engine may be loaded on this machine.
 
     Raises EngineError, with the command that rebuilds the engine, if the manifest is missing or damaged, TensorRT or

@@ -56,12 +56,7 @@ class TensorRtEngine:
         self.device_s: float | None = None
         self._path, self._gpu = path, Gpu()
         self._mapped = self._gpu.integrated if mapped is None else mapped
-        self._manifest = read_engine_manifest(
-            path,
-            tensorrt=trt.__version__,
-            gpu=self._gpu.name,
-            compute_capability=self._gpu.compute_capability,
-        )
+        self._manifest = read_engine_manifest(path, trt.__version__, self._gpu.name, self._gpu.compute_capability)
         with self._gpu.current(), ExitStack() as resources:
             self._deserialise(trt)
             self._create_contexts()

@@ -3,10 +3,10 @@
 import pytest
 
 from edge.contract.bundle import read_bundle, sha256_of
-from edge.doctor.bundle_files import Runtime, bundle_files
+from edge.doctor.bundle_files import bundle_files
 from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
 
-HERE = Runtime("10.3.0", "Orin", "8.7")
+HERE = ("10.3.0", "Orin", "8.7")
 
 
 @pytest.fixture
