@@ -51,36 +51,29 @@ def open_student(bundle: Bundle, config: RecogniserConfig, decisions: DecisionCo
     """
     if config.form == "clip" or config.network is not None:
         return open_recogniser(bundle, config)
-    reason = reason_for_clips(bundle, config, decisions)
     if config.form == "stream" and not has_stream(bundle, config.precision):
         raise ConfigError(
-            f"{bundle.folder}: {reason}", hint="choose recogniser.form clip or auto, or export a student that streams"
+            f"{bundle.folder}: the bundle has no {config.precision} stream networks",
+            hint="choose recogniser.form clip or auto, or export a student that streams",
         )
-    streams = config.form == "stream" or reason is None
+    streams = config.form == "stream" or _stream_is_better(bundle, config, decisions)
     return open_stream_recogniser(bundle, config) if streams else open_recogniser(bundle, config)
 
 
-def reason_for_clips(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig) -> str | None:
-    """Why form auto runs this bundle on clips, as text; None if it runs the stream.
+def _stream_is_better(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig) -> bool:
+    """Whether the bundle's stream is within the bundle's accuracy budget of clips, and costs less than they do.
 
     The costs are those in the bundle, not this machine's, because a replay must give the same decisions everywhere.
     """
     form, precision = bundle.manifest.stream, config.precision
-    if form is None or not has_stream(bundle, config.precision):
-        return f"the bundle has no {precision} stream networks"
-    if _only_clips_have_an_engine(bundle, config):
-        return "the student has an engine, its stream has none"
-    if (lost := _lost_points(bundle, form, precision)) is None:
-        return f"the accuracy in {precision} was not measured on the same clips for both forms"
-    if (budget := bundle.manifest.budget).violations(100, lost):
-        return f"the stream loses {lost:.2f} points of top-1; the bundle's budget is {budget.max_top1_drop:g}"
-    if (frames := form.frames_per_clip.get(precision)) is None:
-        return f"the cost of a frame in {precision} was not measured"
+    if form is None or not has_stream(bundle, precision) or _only_clips_have_an_engine(bundle, config):
+        return False
+    lost = _lost_points(bundle, form, precision)
+    if lost is None or bundle.manifest.budget.violations(100, lost):
+        return False
     # Overestimates the cost of clips for a camera slower than the network when decisions are made every n frames.
     per_s = form.preprocessing.fps / decisions.stride_frames if decisions.stride_frames else decisions.hz
-    if form.preprocessing.fps >= frames * per_s:
-        return f"at {per_s:g} decisions per second clips cost less than {form.preprocessing.fps:g} frames"
-    return None
+    return form.preprocessing.fps < form.frames_per_clip.get(precision, 0.0) * per_s
 
 
 def _only_clips_have_an_engine(bundle: Bundle, config: RecogniserConfig) -> bool:

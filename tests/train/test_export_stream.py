@@ -13,7 +13,7 @@ from edge.contract.bundle import Bundle, read_bundle, write_manifest
 from edge.contract.errors import ConfigError
 from edge.contract.preprocess import Centre, Preprocessing
 from edge.recognition.decisions import DecisionConfig
-from edge.recognition.form import open_student, reason_for_clips
+from edge.recognition.form import open_student
 from edge.recognition.recogniser import RecogniserConfig
 from edge.recognition.streaming.network import open_stream
 from edge.recognition.streaming.recogniser import StreamRecogniser
@@ -84,7 +84,8 @@ def test_a_streaming_run_becomes_a_bundle_with_both_forms(streaming: Path) -> No
     assert 0 < form.accuracy["int8"]["agreement"] <= 1 and set(form.frames_per_clip) == {"fp32"}
     open_student(bundle, STREAMED, DecisionConfig()).self_test(bundle).require("the student")
     # At 20 decisions per second streaming is always cheaper than a clip per decision.
-    assert reason_for_clips(bundle, RecogniserConfig(precision="fp32"), DecisionConfig(hz=20)) is None
+    student = open_student(bundle, RecogniserConfig(precision="fp32"), DecisionConfig(hz=20))
+    assert isinstance(student, StreamRecogniser)
 
 
 def test_a_stream_is_added_to_the_bundle_of_a_non_causal_student(streaming: Path, tmp_path: Path) -> None:
