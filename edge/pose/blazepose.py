@@ -105,7 +105,7 @@ class BlazePose:
         # Confirming takes a second run of the detector: in the next frame, unless no tracked body takes time in this.
         confirm_now = not before
         for square in squares:
-            for _, region in self._detector.detect(image, square):
+            for region in self._detector.detect(image, square):
                 if confirm_now:
                     self._confirm_candidate(image, region)
                 elif not self._is_tracked(region):
@@ -165,7 +165,7 @@ class BlazePose:
         them.
         """
         closer = replace(region, side=CONFIRMATION_SCALE * region.side)
-        found = (again for _, again in self._detector.detect(image, closer))
+        found = self._detector.detect(image, closer)
         return next((again for again in found if iou(again, region) > SAME_BODY_IOU), None)
 
     def _track(self, body: Landmarks, misses: int) -> bool:

@@ -51,8 +51,8 @@ class BodyDetector:
         # The threshold is applied before the sigmoid, which then runs on few anchors.
         self._min_logit = float(logit(MIN_SCORE))
 
-    def detect(self, image: Image, region: Region) -> list[tuple[float, Region]]:
-        """(score, region of the body) of every body found, most certain first.
+    def detect(self, image: Image, region: Region) -> list[Region]:
+        """The region of every body found, most certain first.
 
         Raises EngineError if the network's output is not finite.
         """
@@ -70,18 +70,15 @@ class BodyDetector:
         points = raw[kept].reshape(-1, 6, 2) / self._size
         # Pair 0 is the box's centre, 1 its size, 2 the mid-hip, 3 the rim of the body's circle.
         points[:, [0, 2, 3, 4, 5]] += self._anchors[kept, None]
-        scores = expit(logits[kept, 0])
-        found = []
-        for score, body in weighted_nms(points, scores):
-            centre, rim = region.to_image(body[2:4])
-            found.append((score, body_region(centre, rim)))
-        return found
+        bodies = weighted_nms(points, expit(logits[kept, 0]))
+        return [body_region(*region.to_image(body[2:4])) for body in bodies]
 
 
-def weighted_nms(points: Float32, scores: Float32) -> list[tuple[float, Float32]]:
+def weighted_nms(points: Float32, scores: Float32) -> list[Float32]:
     """Weighted non-maximum suppression: boxes with an IoU above NMS_IOU become their mean, weighted by their scores.
 
-    The mean takes the highest score. points: (N, K, 2), [:, 0] the box's centre and [:, 1] its size. scores: (N,).
+    points: (N, K, 2), [:, 0] the box's centre and [:, 1] its size. scores: (N,). Returns (K, 2) of each, that of the
+    highest score first.
     """
     best_first = np.argsort(-scores, kind="stable")
     points, scores = points[best_first], scores[best_first]
@@ -98,6 +95,6 @@ def weighted_nms(points: Float32, scores: Float32) -> list[tuple[float, Float32]
         same[0] = True  # a box without area does not overlap itself
         group = remaining[same]
         weights = scores[group] / scores[group].sum()
-        kept.append((float(scores[best]), (weights[:, None, None] * points[group]).sum(axis=0)))
+        kept.append((weights[:, None, None] * points[group]).sum(axis=0))
         remaining = remaining[~same]
     return kept

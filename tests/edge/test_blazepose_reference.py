@@ -39,7 +39,7 @@ def reference_nms(points, scores, limit=0.3):
             union = points[n][1].prod() + points[left[0]][1].prod() - shared
             (group if shared > limit * union else rest).append(n)
         weight = sum(scores[n] for n in group)
-        kept.append((scores[left[0]], sum(scores[n] * points[n] for n in group) / weight))
+        kept.append(sum(scores[n] * points[n] for n in group) / weight)
         left = rest
     return kept
 
@@ -51,8 +51,7 @@ def test_weighted_nms_equals_mediapipes(seed, count):
     points[: seed % 2, 1] = 0  # a box without area
     scores = rng.permutation(np.linspace(0.5, 0.99, count)).astype(np.float32)
     mine, expected = weighted_nms(points, scores), reference_nms(points, scores)
-    assert [score for score, _ in mine] == [score for score, _ in expected]
-    for (_, blended), (_, slow) in zip(mine, expected, strict=True):
+    for blended, slow in zip(mine, expected, strict=True):
         np.testing.assert_allclose(blended, slow, atol=1e-5)
 
 
@@ -97,8 +96,7 @@ def test_a_broken_detector_raises_instead_of_finding_nobody():
 def test_a_body_is_detected_above_even_odds():
     logits = np.full((1, 2254, 1), -0.1, np.float32)
     logits[0, 7] = 0.1
-    ((score, _),) = BodyDetector(Answering(logits)).detect(np.zeros((224, 224, 3), np.uint8), Region(112, 112, 224))
-    assert score == pytest.approx(1 / (1 + np.exp(-0.1)))
+    assert len(BodyDetector(Answering(logits)).detect(np.zeros((224, 224, 3), np.uint8), Region(112, 112, 224))) == 1
 
 
 @given(st.integers(100, 2000), st.integers(100, 2000), st.floats(0, 1), st.floats(0, 1))
