@@ -15,14 +15,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.causal import midpoint, normalise_causal
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.interpolation import interpolate_cubic
 from edge.contract.intervals import require_in
 from edge.contract.layouts import JointLayout
+from edge.contract.normalisation import Centre, normalise
 from edge.contract.types import Float32
 
-Centre = Literal["trend", "clip", "trailing"]
 Between = Literal["line", "curve"]
 
 VERSION = 1
@@ -48,7 +47,7 @@ class Preprocessing:
     """What is subtracted from the coordinates. trend: a straight line fitted to the path of the body's root, which
     removes walking and camera pans but keeps jumps and squats. clip: the root's mean. trailing: as trend, but causal:
     each frame is normalised and imputed from itself and earlier frames only, as a stream needs it; see
-    edge/contract/causal.py."""
+    edge/contract/normalisation.py."""
     max_gap_s: float = 0.5
     """Joints are not interpolated between frames further apart than this."""
     between: Between = "line"
@@ -143,45 +142,6 @@ def _window_sum(values: NDArray[np.float64], before: int, after: int) -> NDArray
         total[np.minimum(index + after + 1, length)] - total[np.maximum(index - before, 0)]
     )
     return window_sum
-
-
-def normalise(keypoints: Float32, known: NDArray[np.bool_], layout: JointLayout, centre: Centre) -> Float32:
-    """Centre (T, V, 3) on the body's root and divide by the body's size; unknown joints become (0, 0).
-
-    Root: the mid-hip, else the mean of the known joints. Size: the median length from mid-hip to mid-shoulder; if the
-    trunk is never known, a third of the body's height. ``known`` (T, V) as :func:`impute` returns it.
-    """
-    if centre == "trailing":
-        return normalise_causal(keypoints, known, layout, np.arange(len(keypoints)))
-    xy = keypoints[..., :2].astype(np.float64)
-    if not known.any():
-        return np.zeros_like(keypoints)
-    hips, hips_known = midpoint(xy, known, layout, "left_hip", "right_hip")
-    shoulders, shoulders_known = midpoint(xy, known, layout, "left_shoulder", "right_shoulder")
-
-    root, root_known = hips, hips_known
-    if not hips_known.any():
-        root_known = np.asarray(known.any(axis=1))
-        root = np.where(known[..., None], xy, 0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
-    path = _line(root, root_known) if centre == "trend" else root[root_known].mean(axis=0)[None]
-
-    trunk = hips_known & shoulders_known
-    size = float(np.median(np.linalg.norm(hips - shoulders, axis=-1)[trunk])) if trunk.any() else 0.0
-    if size < 1e-3:
-        size = float(np.ptp(xy[..., 1][known])) / 3
-    out = keypoints.copy()
-    out[..., :2] = np.where(known[..., None], (xy - path[:, None]) / max(size, 1e-3), 0)
-    return out
-
-
-def _line(path: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Values at every frame of the least-squares line through the known points of a path (T, 2)."""
-    t = np.arange(len(path), dtype=np.float64)
-    mean_t, mean_p = t[known].mean(), path[known].mean(axis=0)
-    spread = ((t[known] - mean_t) ** 2).sum()
-    slope = ((t[known] - mean_t)[:, None] * (path[known] - mean_p)).sum(0) / max(spread, 1e-9)
-    line: NDArray[np.float64] = mean_p + (t - mean_t)[:, None] * slope
-    return line
 
 
 def clip_tensor(

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.contract.layouts import layout
-from edge.contract.preprocess import Preprocessing, clip_tensor, impute, normalise
+from edge.contract.normalisation import normalise
+from edge.contract.preprocess import Preprocessing, clip_tensor, impute
 
 PENN = layout("penn-13")
 

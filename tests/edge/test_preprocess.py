@@ -1,5 +1,7 @@
 """From keypoints to the clip tensor: hand-computed values, properties and a slow reference."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
@@ -8,7 +10,8 @@ from hypothesis.extra import numpy as arrays
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
-from edge.contract.preprocess import Preprocessing, clip_tensor, impute, normalise
+from edge.contract.normalisation import Centre, normalise
+from edge.contract.preprocess import Preprocessing, clip_tensor, impute
 from train.data.cameras import project
 from train.data.generated.kinematic import CLASSES, FPS, make_kinematic
 
@@ -98,7 +101,8 @@ def test_without_hips_the_middle_of_what_is_known_is_the_root_and_height_gives_t
 
 
 def test_nobody_known_is_all_zeros():
-    assert not normalise(np.full((5, 13, 3), 7, np.float32), np.zeros((5, 13), bool), PENN, "trend").any()
+    unseen = np.full((5, 13, 3), (7, 7, 0), np.float32)
+    assert not any(normalise(unseen, np.zeros((5, 13), bool), PENN, centre).any() for centre in get_args(Centre))
 
 
 finite = st.floats(-2000, 2000)

@@ -11,7 +11,8 @@ from calibrate.configuration import StreamConfig
 from calibrate.stream import quantise_stream
 from edge.contract.bundle import Bundle, read_bundle, write_manifest
 from edge.contract.errors import ConfigError
-from edge.contract.preprocess import Centre, Preprocessing
+from edge.contract.normalisation import Centre
+from edge.contract.preprocess import Preprocessing
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.form import open_student
 from edge.recognition.recogniser import RecogniserConfig

@@ -7,9 +7,9 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.causal import normalise_causal
 from edge.contract.errors import DataError
 from edge.contract.layouts import JointLayout
+from edge.contract.normalisation import normalise_causal
 from edge.contract.preprocess import Preprocessing, impute, resample
 from edge.contract.types import Float32
 
