@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
 from train.networks.dense_gcn import DenseGcn, Unit
 from train.networks.dense_gcn_stream import DenseGcnStream
@@ -136,17 +135,6 @@ def test_a_step_has_only_the_states_of_the_units_that_it_reaches() -> None:
     upper = {"unit0", "unit1", "unit2"}
     middle = upper | {"unit3", "unit4"}
     assert touched == [upper, middle, upper, middle | {"unit5", "pooled"}]
-
-
-@pytest.mark.parametrize(("window", "frames", "phase"), [(0, 1, 0), (8, 3, 0), (8, 2, 1), (8, 1, 4), (8, 8, 0)])
-def test_steps_that_do_not_fit_the_strides_are_refused(window: int, frames: int, phase: int) -> None:
-    with pytest.raises(ConfigError, match="frames are 1, 2 or 4"):
-        StreamStep(made(DenseGcn), window=window, frames=frames, phase=phase)
-
-
-def test_a_network_of_two_bodies_cannot_stream() -> None:
-    with pytest.raises(ConfigError, match="has one body"):
-        StreamStep(made(DenseGcn, bodies=2), window=8)
 
 
 def test_half_of_the_training_clips_continue_another_clip_and_no_test_clip_does() -> None:

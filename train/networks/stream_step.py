@@ -9,32 +9,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edge.contract.errors import ConfigError
 from train.networks.dense_gcn import KERNEL_FRAMES, DenseGcn, Unit
 from train.networks.dense_gcn_stream import PAST_FRAMES, SHORTCUT_DELAY, TOTAL_STRIDE, convolution_of, stride_of
 
 
 class StreamStep(nn.Module):
-    """One step of a trained DenseGcn: ``frames`` new frames, after a multiple of 4 plus ``phase`` earlier ones.
+    """One step of a trained DenseGcn for one body: ``frames`` new frames after 4k + ``phase`` earlier ones, for any k.
 
-    window: number of last features that are averaged; the clip's length divided by 4.
+    frames: 1, 2 or 4. phase: below 4, a multiple of frames. window: number of last features that are averaged; the
+    clip's length divided by 4.
 
     A step has only the states of the units that it reaches. Features are matrices with one row per frame and joint, and
     BatchNorm is folded into the weights: with so few frames a convolution is a small matrix product, and runtimes would
     spend more on reordering its input than on multiplying.
-
-    Raises ConfigError for a network of several bodies, and for steps that do not fit the strides.
     """
 
     def __init__(self, network: DenseGcn, *, window: int, frames: int = 1, phase: int = 0) -> None:
         super().__init__()
-        if network.bodies != 1:
-            raise ConfigError(f"a streaming network has one body, this one has {network.bodies}")
-        if window < 1 or frames < 1 or TOTAL_STRIDE % frames or phase % frames or not 0 <= phase < TOTAL_STRIDE:
-            raise ConfigError(
-                f"no step of {frames} frames at phase {phase} with a window of {window} exists",
-                hint="frames are 1, 2 or 4, phase is a multiple of frames below 4, window is at least 1",
-            )
         self.stem, self.fc = StemStep(network.stem), network.fc
         self.frames, self.window, self.features = frames, window, network.features
         # Of the states that the step takes and returns, in order.
