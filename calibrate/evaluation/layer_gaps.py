@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from calibrate.quantisation.onnx_graph import Graph, activations, read_onnx
+from calibrate.quantisation.onnx_graph import Graph, joined_activations, read_onnx
 
 FLOAT = onnx.TensorProto.FLOAT
 SHOWN = {"Conv", "Gemm", "Add", "Relu", "MatMul"}
@@ -36,7 +36,7 @@ def layer_gaps(fp32: Path, int8: Path, samples: Sequence[NDArray[Any]]) -> list[
     types = {v.name: v.type.tensor_type.elem_type for v in onnx.shape_inference.infer_shapes(before).graph.value_info}
     known = {name for name in Graph(after).producer if types.get(name, FLOAT) == FLOAT}
     layers = {n.output[0]: n for n in before.graph.node if n.op_type in SHOWN and n.output[0] in known}
-    exact, int8_values = (_joined(model, list(layers), samples) for model in (before, after))
+    exact, int8_values = (joined_activations(model, list(layers), samples) for model in (before, after))
     return [
         LayerGap(node.name or name, node.op_type, unexplained_variance(exact[name], int8_values[name]))
         for name, node in layers.items()
@@ -54,8 +54,3 @@ def unexplained_variance(wanted: NDArray[Any], given: NDArray[Any]) -> float:
         return 0.0
     follows = (a * b).sum(axis=1) ** 2 / np.maximum(power * other, 1e-24)
     return float(np.clip(1 - follows[varies], 0, 1).mean())
-
-
-def _joined(model: onnx.ModelProto, tensors: Sequence[str], samples: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    parts = list(activations(model, tensors, samples))
-    return {name: np.concatenate([part[name] for part in parts]) for name in tensors}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper, version_converter
 
 from edge.contract.errors import EngineError
+from edge.engines.onnx_runtime import cpu_session
 
 Array = NDArray[Any]
 Sample = Array | Mapping[str, Array]
@@ -180,17 +181,20 @@ def activations(
     model: onnx.ModelProto, tensors: Collection[str], samples: Sequence[Sample]
 ) -> Iterator[dict[str, Array]]:
     """Yield the named tensors, which may be inputs, for each sample."""
-    # Imported here because engines are built on devices without ONNX Runtime.
-    import onnxruntime as ort
-
     graph = Graph(model)
     fed = graph.inputs - set(graph.constants)
     exposed = copied(model)
     inner = sorted(set(tensors) - graph.outputs - fed)
     exposed.graph.output.extend(helper.make_tensor_value_info(t, onnx.TensorProto.FLOAT, None) for t in inner)
-    session = ort.InferenceSession(exposed.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = cpu_session(exposed.SerializeToString())
     names = [o.name for o in session.get_outputs()]
     for sample in samples:
         given = feed(fed, sample)
         values = dict(zip(names, session.run(None, given), strict=True)) | given
         yield {t: values[t] for t in tensors}
+
+
+def joined_activations(model: onnx.ModelProto, tensors: Collection[str], samples: Sequence[Sample]) -> dict[str, Array]:
+    """Return the named tensors, each concatenated over the samples."""
+    parts = list(activations(model, tensors, samples))
+    return {name: np.concatenate([part[name] for part in parts]) for name in tensors}

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from calibrate.evaluation.compare import agreement
+from calibrate.quantisation.onnx_graph import joined_activations
 from calibrate.quantisation.quantise import Quantiser
 from edge.cli.console import console
-from edge.engines.onnx_runtime import cpu_session
 from edge.pose.heatmap_estimator import PEAKS
 
 SAMPLES = 4
@@ -79,8 +79,5 @@ def relative_error(given: NDArray[Any], wanted: NDArray[Any]) -> float:
 
 def outputs(model: onnx.ModelProto, samples: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Return each output over all samples, except peaks, which heatmaps determine."""
-    session = cpu_session(model.SerializeToString())
-    (name,) = [i.name for i in session.get_inputs()]
-    names = [o.name for o in session.get_outputs() if o.name != PEAKS]
-    runs = [session.run(names, {name: sample}) for sample in samples]
-    return [np.concatenate(parts) for parts in zip(*runs, strict=True)]
+    names = [o.name for o in model.graph.output if o.name != PEAKS]
+    return list(joined_activations(model, names, samples).values())
