@@ -39,7 +39,7 @@ def read_fields(kind: type[T], raw: Any, refused: Refused, at: str = "") -> T:
     try:
         return kind(**values)
     except ConfigError as error:
-        raise refused(f"{at}: {error.what}", hint=error.hint) from error
+        raise refused(f"{at}: {error.what}".removeprefix(": "), hint=error.hint) from error
 
 
 def _value(hint: Any, value: Any, at: str, refused: Refused) -> Any:

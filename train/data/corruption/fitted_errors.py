@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import DataError, LayoutError
+from edge.contract.fields import read_fields
 from edge.contract.files import write_text
+from edge.contract.intervals import require_in
 from edge.contract.layouts import JointLayout
 from edge.contract.reading import read_yaml
 from edge.contract.types import Float32
@@ -29,8 +32,9 @@ from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
 
 FORMAT = 1
 CHECKSUM_KEY = "contents_of_fitted_errors"
-MAX_SHARE, MAX_BURST_S = 0.99, 1e6
-"""Upper limits of a share and of a mean duration: an error that never ends has no bursts."""
+FIT_AGAIN = "fit the errors again"
+MAX_SHARE = 0.99
+"""Upper limit of a share: an error that never ends has no bursts."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,9 @@ class Bursts:
 
     share: float
     mean_s: float
+
+    def __post_init__(self) -> None:
+        require_in(self, share="[0, 1]", mean_s="[0, 1e6]")
 
     def mean_run(self, fitted_fps: float, fps: float) -> float:
         """Mean run in frames at ``fps``: the same chain, sampled at another rate."""
@@ -60,6 +67,9 @@ class JointErrors:
     jitter_s: float
     bias: float
 
+    def __post_init__(self) -> None:
+        require_in(self, jitter="[0, inf)", jitter_s="[0, inf)", bias="[0, inf)")
+
 
 @dataclass(frozen=True)
 class FittedErrors:
@@ -72,6 +82,9 @@ class FittedErrors:
     swaps: Mapping[str, Bursts]
     lost: Bursts
     source: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_in(self, fps="(0, inf)")
 
     def check_layout(self, layout: JointLayout) -> None:
         """Raise LayoutError unless every joint of ``layout`` was fitted."""
@@ -130,28 +143,11 @@ def read_errors(path: Path) -> FittedErrors:
     """Read fitted errors. Raises DataError for a file that is absent, damaged, of another format or out of range."""
     if not path.is_file():
         raise DataError("no such file of fitted errors", where=path, hint="make it: python -m train fit-errors")
-    try:
-        raw = read_yaml(path, DataError, "fit the errors again")
-        if raw.pop("format") != FORMAT:
-            raise DataError(f"not of format {FORMAT}", where=path, hint="fit the errors again")
-        raw["joints"] = {
-            name: JointErrors(**{**joint, "miss": _bursts(joint["miss"])}) for name, joint in raw["joints"].items()
-        }
-        raw["swaps"] = {name: _bursts(swap) for name, swap in raw["swaps"].items()}
-        errors = FittedErrors(**{**raw, "lost": _bursts(raw["lost"])})
-        sizes = [value for joint in errors.joints.values() for value in (joint.jitter, joint.jitter_s, joint.bias)]
-        if not 0 < errors.fps < math.inf or not all(0 <= value < math.inf for value in sizes):
-            raise ValueError("a rate, size or time is out of range")
-        return errors
-    except (AttributeError, TypeError, KeyError, ValueError) as error:
-        raise DataError(f"not a readable file of fitted errors: {error}", where=path, hint="fit them again") from error
-
-
-def _bursts(raw: dict[str, float]) -> Bursts:
-    found = Bursts(**raw)
-    if not 0 <= found.share <= 1 or not 0 <= found.mean_s <= MAX_BURST_S:
-        raise ValueError(f"a share of {found.share} in bursts of {found.mean_s} s")
-    return found
+    refused = partial(DataError, where=path, hint=FIT_AGAIN)
+    raw = {"source": {}, **read_yaml(path, DataError, FIT_AGAIN)}
+    if raw.pop("format", None) != FORMAT:
+        raise refused(f"not of format {FORMAT}")
+    return read_fields(FittedErrors, raw, refused)
 
 
 def _rounded(plain: Any) -> Any:
