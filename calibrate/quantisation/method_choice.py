@@ -31,16 +31,10 @@ def best_quantiser(source: Path, samples: Sequence[Array], evaluated_on: Sequenc
 
     samples: clips (1, C, T, V, M) that ranges are taken from. evaluated_on: clips that the logits are compared on.
     """
-    made: dict[Method, Quantiser] = {}
-
-    def logits(method: Method) -> Array:
-        made[method] = quantiser = Quantiser(source, samples, method)
-        (given,) = outputs(quantiser.rounded(quantiser.layers[:1], samples), evaluated_on)
-        return given
-
-    given = {method: logits(method) for method in TRIED_METHODS}
+    made = {method: Quantiser(source, samples, method) for method in TRIED_METHODS}
+    int8 = {method: quantiser.rounded(quantiser.layers[:1], samples) for method, quantiser in made.items()}
     (wanted,) = outputs(made[TRIED_METHODS[0]].model, evaluated_on)
-    return made[least_error_method(wanted, given)]
+    return made[least_error_method(wanted, {method: outputs(model, evaluated_on)[0] for method, model in int8.items()})]
 
 
 def least_error_method(wanted: Array, given: Mapping[Method, Array]) -> Method:
