@@ -17,14 +17,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from calibrate.configuration import TfPoseConfig
 from calibrate.quantisation.onnx_graph import rename_tensors
+from calibrate.tensorrt.rules import NEWEST_OPSET_OF_8_5
 from calibrate.tf_pose.tensorflow_graph import Node, read_graph
 from edge.cli.console import console
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.files import atomic_write
 from edge.pose.heatmap_peaks import PEAK_RADIUS, PEAK_RATIO
-
-OPSET = 17
-"""The newest that TensorRT 8.5 supports."""
 
 STRIDE_PIXELS = 8
 HEATMAPS, PAFS = 19, 38
@@ -112,7 +110,7 @@ class _Converter:
             ],
             self.weights,
         )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", NEWEST_OPSET_OF_8_5)], ir_version=8)
 
     def _from_pixels(self) -> None:
         """Convert pixels (1, H, W, 3) to planes centred on 0, as in training; still BGR."""

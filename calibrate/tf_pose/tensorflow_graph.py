@@ -57,7 +57,7 @@ def read_graph(path: Path) -> list[Node]:
     graph = _graph_message()()
     try:
         graph.ParseFromString(path.read_bytes())
-        nodes = [_node(raw) for raw in graph.node]
+        nodes = [Node(n.name, n.op, tuple(n.input), {a.key: _value(a.value) for a in n.attr}) for n in graph.node]
     except OSError as error:
         raise EngineError(f"cannot be read: {error.strerror}", where=path) from error
     except (DecodeError, ValueError, KeyError) as error:
@@ -67,10 +67,6 @@ def read_graph(path: Path) -> list[Node]:
     if not nodes:
         raise EngineError("the graph is empty", where=path, hint="give a complete graph_opt.pb")
     return nodes
-
-
-def _node(raw: Any) -> Node:
-    return Node(raw.name, raw.op, tuple(raw.input), {a.key: _value(a.value) for a in raw.attr})
 
 
 def _value(value: Any) -> tuple[int, ...] | str | NDArray[Any]:
