@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +58,13 @@ def smallest_passing(most: int, passes: Callable[[int], bool]) -> int | None:
         if n == most:
             return None
         fails, n = n, min(max(1, 2 * n), most)
-    return bisect_left(range(n), True, fails + 1, key=passes)
+    while n - fails > 1:
+        middle = (fails + n) // 2
+        if passes(middle):
+            n = middle
+        else:
+            fails = middle
+    return n
 
 
 def relative_error(given: NDArray[Any], wanted: NDArray[Any]) -> float:
