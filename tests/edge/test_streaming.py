@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.contract.errors import ConfigError, DataError, EngineError
+from edge.contract.errors import ConfigError, EngineError
 from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing, clip_tensor
 from edge.engines.engine import TensorSpec
@@ -115,26 +115,9 @@ def test_memory_is_bounded_for_a_stream_of_any_length() -> None:
     assert len(frames._entries) <= 4 and len(frames._past) < 16 and len(frames._raw) <= 3
 
 
-def test_invalid_keypoints_are_refused() -> None:
-    broken = np.ones((13, 3), np.float32)
-    broken[7, 1] = np.nan
-    for wrong in (broken, np.ones((17, 3), np.float32), np.ones((13, 2), np.float32)):
-        with pytest.raises(DataError, match="do not fit penn-13, or are not finite"):
-            StreamedFrames(PENN, HOW).push(wrong, 0.0)
-
-
 def test_preprocessing_that_is_not_causal_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"preprocessing\.centre trailing"):
         StreamRecogniser(PENN, Preprocessing(), network())
-
-
-@pytest.mark.parametrize("time_s", [1.0, 0.5])
-def test_time_must_rise(time_s: float) -> None:
-    frames, body = StreamedFrames(PENN, HOW), np.ones((13, 3), np.float32)
-    frames.push(body, 1.0)
-    with pytest.raises(DataError, match="is not later than"):
-        frames.push(body, time_s)
-    assert len(frames.push(body, 1.0 + 1 / 15)[1]) == 1, "a frame that was refused leaves nothing behind"
 
 
 @settings(max_examples=15)

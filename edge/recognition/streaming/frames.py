@@ -7,7 +7,6 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import DataError
 from edge.contract.layouts import JointLayout
 from edge.contract.normalisation import normalise_causal
 from edge.contract.preprocess import Preprocessing, impute, resample
@@ -34,18 +33,11 @@ class StreamedFrames:
         self._restart(0.0)
 
     def push(self, keypoints: Float32, time_s: float) -> tuple[bool, list[Float32]]:
-        """Add keypoints (V, 3). Returns whether the stream restarted, and steps (3, step_frames, V) now due.
+        """Add keypoints (V, 3), later than those before.
 
-        Raises DataError if time does not rise, or if the keypoints are not finite or not of this layout.
+        Returns whether the stream restarted, and steps (3, step_frames, V) now due.
         """
-        if keypoints.shape != (len(self._layout), 3) or not np.isfinite(keypoints).all():
-            raise DataError(
-                f"keypoints of shape {keypoints.shape} do not fit {self._layout.name}, or are not finite",
-                hint="mark joints that were not seen with score 0",
-            )
         last_s = self._entries[-1][1] if self._entries else None
-        if last_s is not None and not time_s > last_s:
-            raise DataError(f"time {time_s} s is not later than {last_s} s", hint="drop repeated frames")
         seen = keypoints.astype(np.float32, copy=True)
         seen[..., 2] = seen[..., 2] > 0
         restarted = last_s is None or time_s - last_s > self._how.max_gap_s
