@@ -119,7 +119,7 @@ class Camera:
     def __init__(self, images: Sequence[np.ndarray]) -> None:
         self._images, self._start, self._given = images, time.monotonic(), 0
 
-    def read(self, image: np.ndarray | None = None) -> tuple[bool, np.ndarray]:
+    def read(self) -> tuple[bool, np.ndarray]:
         self._given += 1
         time.sleep(max(0.0, self._start + self._given / CAMERA_FPS - time.monotonic()))
         return True, self._images[self._given % len(self._images)].copy()

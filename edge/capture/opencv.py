@@ -52,10 +52,15 @@ def open_video(path: Path | str) -> cv2.VideoCapture:
     return cv2.VideoCapture(name, cv2.CAP_ANY)
 
 
-class Capture(Protocol):
-    """The part of ``cv2.VideoCapture`` that is used. read: it may write into the given image and return it."""
+_VIDEO_CAPTURE = cv2.VideoCapture
+"""OpenCV's own class, whose ``read`` can write into a given image of the right size. That of other cameras, see
+docs/howto/camera.md, has no argument."""
 
-    def read(self, image: Any = None) -> tuple[bool, Any]: ...
+
+class Capture(Protocol):
+    """The part of ``cv2.VideoCapture`` that is used."""
+
+    def read(self) -> tuple[bool, Any]: ...
 
     def get(self, property_id: int) -> float: ...
 
@@ -63,7 +68,9 @@ class Capture(Protocol):
 
 
 def read_image(capture: Capture, pool: ImagePool) -> tuple[bool, Any]:
-    """Whether there is a next frame, and its image, in pooled memory."""
+    """Whether there is a next frame, and its image; OpenCV's captures write it into pooled memory."""
+    if not isinstance(capture, _VIDEO_CAPTURE):
+        return capture.read()
     ok, image = capture.read(pool.acquire())
     if ok:
         pool.add(np.asarray(image, np.uint8))

@@ -21,6 +21,7 @@ from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json
+from edge.image_pool import ImagePool
 from edge.latency import DECISION, POSE, Latency, LatencyHistory, latency_table
 from edge.loop.config import RunConfig
 from edge.loop.outcome import Limits, RunOutcome
@@ -228,9 +229,11 @@ def _camera(path: Path, loss_every_s: float, rng: random.Random) -> Source:
     from edge.capture.live import Backoff, LiveSource
     from edge.soak.flaky_video import FlakyVideo
 
+    pool = ImagePool()
+
     def open_video() -> FlakyVideo:
         time.sleep(rng.uniform(0, 2))
-        return FlakyVideo(path, rng, loss_every_s)
+        return FlakyVideo(path, rng, loss_every_s, pool)
 
     hint = "give a readable video"
     return LiveSource(str(path), open_video, CaptureConfig(), hint=lambda: hint, backoff=Backoff(0.1, 0.4))

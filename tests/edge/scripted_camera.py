@@ -15,7 +15,7 @@ class Device:
     def __init__(self, frames, fps=30.0):
         self.frames, self.fps, self.released = list(frames), fps, False
 
-    def read(self, image=None):
+    def read(self):
         return (True, self.frames.pop(0)) if self.frames else (False, None)
 
     def get(self, _):
@@ -49,7 +49,7 @@ class Hanging(Device):
         super().__init__(frames)
         self.event = threading.Event()
 
-    def read(self, image=None):
+    def read(self):
         if not self.frames:
             self.event.wait()
         return super().read()

@@ -112,7 +112,7 @@ class Reader:
     def __init__(self):
         self.numbers = iter(range(20))
 
-    def read(self, image=None):
+    def read(self):
         number = next(self.numbers, None)
         return number is not None, None if number is None else np.full((30, 40, 3), number, np.uint8)
 

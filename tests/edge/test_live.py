@@ -124,7 +124,7 @@ def test_an_error_while_opening_is_raised_at_once():
 
 def test_errors_of_a_driver_are_raised():
     class Broken(Device):
-        def read(self, image=None):
+        def read(self):
             raise MemoryError("no more buffers")
 
     with pytest.raises(MemoryError, match="no more buffers"):
@@ -134,7 +134,7 @@ def test_errors_of_a_driver_are_raised():
 class Corrupt(Device):
     """OpenCV raises an error for its frames, as for a damaged JPEG of a USB camera."""
 
-    def read(self, image=None):
+    def read(self):
         if not self.frames:
             cv2.cvtColor(np.zeros((4, 4, 3), np.uint8), cv2.COLOR_YUV2BGR_I420)
         return super().read()
@@ -178,7 +178,7 @@ class Buffered(Device):
         super().__init__([], fps=100.0)
         self.now_s, self.read_so_far = 0.0, 0
 
-    def read(self, image=None):
+    def read(self):
         self.now_s = max(self.now_s, self.read_so_far / 100)
         self.read_so_far += 1
         return True, videos.image(self.read_so_far % 22)

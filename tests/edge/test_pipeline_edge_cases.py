@@ -103,7 +103,7 @@ def test_a_time_limit_holds_while_the_camera_is_lost():
     class Once:
         """A driver that returns one frame."""
 
-        def read(self, image=None):
+        def read(self):
             return (True, left.pop()) if left else (False, None)
 
         def get(self, _):

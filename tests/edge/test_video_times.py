@@ -17,7 +17,7 @@ class Decoder:
         self.says = {cv2.CAP_PROP_FPS: fps, cv2.CAP_PROP_FRAME_COUNT: frames}
         self.left = list(times_ms)
 
-    def read(self, image=None):
+    def read(self):
         if not self.left:
             return False, None
         self.says[cv2.CAP_PROP_POS_MSEC] = self.left.pop(0)
