@@ -39,9 +39,8 @@ from calibrate.quantisation.ranges import activation_ranges
 from calibrate.quantisation.relu_by_clipping import relu_for_clip, signed, unsigned_behind_relu
 from calibrate.quantisation.weight_fit import fitted
 from calibrate.tensorrt.rules import violations
-from edge.contract.errors import DataError, EngineError
+from edge.contract.errors import EngineError
 from edge.contract.files import atomic_write, temporary_folder
-from edge.engines.engine import check_arrays
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
 OPERATORS = ["Conv", "Gemm", "Add"]
@@ -51,7 +50,7 @@ class Quantiser:
     """Prepares and calibrates a network once, then makes INT8 networks with any layers left in floating point.
 
     source: FP32 ONNX. samples: arrays of the input's shape and dtype, batch 1, such as the device will give; for a
-        network with several inputs, arrays by input name.
+        network with several inputs, arrays by input name. At least one, and all finite.
     method: how an activation's range is chosen, see :mod:`calibrate.quantisation.ranges`.
     fit_weights: fit weights to the layers' INT8 inputs (:mod:`calibrate.quantisation.weight_fit`) instead of rounding
         them to nearest.
@@ -59,8 +58,8 @@ class Quantiser:
     layers: names of the Convs and Gemms with constant weights, in the order they run; the others stay in floating
         point.
 
-    Raises DataError if there are no samples or one is not finite, EngineError for a network that cannot be read, is
-    already quantised, has no layers, or does not accept the samples.
+    Raises EngineError for a network that cannot be read, is already quantised, has no layers, or does not accept the
+    first sample.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class Quantiser:
         self._fit_weights = fit_weights
         self._concat_in_int8 = concat_in_int8
         engine = OnnxRuntimeEngine(source, threads=1)
-        _check(samples, engine)
+        _check(samples[0], engine)
         self.source, self.samples, self.method = source, samples, method
         with temporary_folder() as folder, _quiet():
             self.model = equalised(prepared(source, folder), samples)
@@ -145,18 +144,11 @@ class Quantiser:
         return {n.input[0]: 127 * float(graph.constants[n.input[1]]) for n in graph.nodes("QuantizeLinear")}
 
 
-def _check(samples: Sequence[Sample], engine: OnnxRuntimeEngine) -> None:
-    if not samples:
-        raise DataError("there are no calibration samples", hint="give some hundred inputs as the device will see them")
-    for position, sample in enumerate(samples):
-        if not isinstance(sample, Mapping) and len(engine.inputs) > 1:
-            raise EngineError(f"has {len(engine.inputs)} inputs, a sample has one", where=engine.describe())
-        given = feed([i.name for i in engine.inputs], sample)
-        check_arrays(engine.inputs, given, "calibration")
-        if not all(np.isfinite(array).all() for array in given.values()):
-            raise DataError(f"calibration sample {position} contains NaN or infinite values", hint="leave it out")
-    outputs = engine.run(feed([i.name for i in engine.inputs], samples[0])).values()
-    if not all(np.isfinite(array).all() for array in outputs):
+def _check(sample: Sample, engine: OnnxRuntimeEngine) -> None:
+    names = [i.name for i in engine.inputs]
+    if not isinstance(sample, Mapping) and len(names) > 1:
+        raise EngineError(f"has {len(names)} inputs, a sample has one", where=engine.describe())
+    if not all(np.isfinite(array).all() for array in engine.run(feed(names, sample)).values()):
         raise EngineError("returns NaN or infinite values", where=engine.describe(), hint="export it again")
 
 

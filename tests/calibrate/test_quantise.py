@@ -16,7 +16,7 @@ from calibrate.calibration_set import METHODS, Method
 from calibrate.evaluation.compare import agreement
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.sensitivity import layer_losses, relative_error, smallest_passing
-from edge.contract.errors import DataError, EngineError
+from edge.contract.errors import EngineError
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -59,19 +59,6 @@ def test_the_returned_ranges_cover_the_clips_they_were_taken_from(tmp_path: Path
     largest = max(float(np.abs(s).max()) for s in networks.samples(32))
     assert ranges["x0"] == pytest.approx(largest, rel=1e-5)
     assert all(r > 0 for r in ranges.values())
-
-
-def test_without_samples_nothing_is_written(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no calibration samples"):
-        Quantiser(networks.student(tmp_path / "student.onnx"), [], "minmax")
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_non_finite_sample_is_refused_by_number(tmp_path: Path, value: float) -> None:
-    bad = networks.samples(3)
-    bad[1][0, 0, 0, 0, 0] = value
-    with pytest.raises(DataError, match="sample 1 contains NaN or infinite"):
-        Quantiser(networks.student(tmp_path / "student.onnx"), bad, "minmax")
 
 
 def test_a_sample_of_another_shape_is_refused(tmp_path: Path) -> None:
@@ -209,13 +196,11 @@ def test_a_network_that_tensorrt_would_refuse_is_not_written(tmp_path: Path) -> 
     assert not (tmp_path / "student.int8.onnx").exists()
 
 
-def test_every_one_of_several_inputs_is_required_and_checked(tmp_path: Path) -> None:
+def test_every_one_of_several_inputs_is_required(tmp_path: Path) -> None:
     network = networks.stream(tmp_path / "stream.onnx")
     frame, past = np.ones((1, 3, 4, networks.JOINTS, 1), np.float32), np.ones((1, 3), np.float32)
     with pytest.raises(EngineError, match="has 2 inputs, a sample has one"):
         Quantiser(network, [frame], "minmax")
-    with pytest.raises(DataError, match="sample 1 contains NaN or infinite"):
-        Quantiser(network, [{"frame": frame, "past": past}, {"frame": frame, "past": np.nan * past}], "minmax")
     assert Quantiser(network, [{"frame": frame, "past": past}], "minmax").layers == ["classifier"]
 
 
