@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.bundle import Bundle
-from edge.contract.errors import BundleError, ConfigError, DataError
+from edge.contract.errors import ConfigError, DataError
 from edge.contract.reading import read_npz
 from edge.contract.types import Float32
+from edge.recognition.labelled_clips import EXPORT_AGAIN, HINT, labelled
 
 Method = Literal["minmax", "percentile", "entropy", "mse", "margin"]
 """How an activation's range is chosen, see :mod:`calibrate.quantisation.ranges`."""
@@ -25,7 +26,7 @@ WeightRounding = Literal["nearest", "fitted"]
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """clips: (N, C, T, V, M) float32. labels: (N,) int64, index of the class. ids: (N,) int64, see load_clips."""
+    """clips: (N, C, T, V, M) float32. labels: (N,) int64, index of the class. ids: (N,) int64, see clips_for."""
 
     clips: Float32
     labels: NDArray[np.int64]
@@ -52,47 +53,19 @@ class CalibrationRecord:
     weights: WeightRounding = "nearest"
 
 
-def load_clips(path: Path) -> LabelledClips:
+def clips_for(bundle: Bundle, path: Path) -> LabelledClips:
     """Read an .npz with ``clips``, ``labels`` and ``ids``, as ``python -m train export`` writes it.
 
     ids: each clip's index in its split; if absent, its index in the file.
-    Raises DataError if the file is absent or damaged, lacks an array, or its arrays do not match.
+    Raises DataError if the file is absent or damaged, or its arrays do not fit the bundle or each other.
     """
-    hint = "write it with `python -m train export`"
-    arrays = read_npz(path, DataError, hint)
-    if lacking := [name for name in ("clips", "labels") if name not in arrays]:
-        raise DataError(f"has no array {lacking[0]}", where=path, hint=hint)
-    clips, labels = arrays["clips"], arrays["labels"]
-    if not clips.size:
-        raise DataError("contains no clips", where=path, hint=hint)
-    ids = arrays.get("ids", np.arange(len(np.atleast_1d(clips))))
-    if clips.ndim != 5 or labels.shape != (len(clips),) or ids.shape != labels.shape:
-        shapes = f"clips {clips.shape} and labels {labels.shape}"
-        raise DataError(f"{shapes} are not (N, C, T, V, M) and (N,)", where=path, hint=hint)
-    if clips.dtype.kind not in "fiu" or labels.dtype.kind not in "iu" or ids.dtype.kind not in "iu":
-        kinds = f"clips are {clips.dtype}, labels {labels.dtype}, ids {ids.dtype}"
-        raise DataError(f"{kinds}; clips must be numbers, labels and ids integers", where=path, hint=hint)
-    with np.errstate(over="ignore"):  # overflow to infinity is refused below
-        clips = clips.astype(np.float32, copy=False)
-    finite = np.isfinite(clips.reshape(len(clips), -1)).all(axis=1)
-    if not finite.all():
-        position = int(np.flatnonzero(~finite)[0])
-        raise DataError(f"clip {position} contains NaN or infinite values", where=path, hint="leave it out, or " + hint)
-    return LabelledClips(clips, labels.astype(np.int64), ids.astype(np.int64))
-
-
-def clips_for(bundle: Bundle, path: Path) -> LabelledClips:
-    """See ``load_clips``. Raises BundleError unless the bundle's student accepts such clips and has these classes."""
-    given = load_clips(path)
-    want, classes = bundle.manifest.input_shape[1:], len(bundle.manifest.classes)
-    low, high = given.labels.min(), given.labels.max()
-    if given.clips.shape[1:] != want:
-        what = f"clips {given.clips.shape} do not fit the student's input (N, {', '.join(map(str, want))})"
-    elif low < 0 or high >= classes:
-        what = f"labels range from {low} to {high}, the bundle has {classes} classes"
-    else:
-        return given
-    raise BundleError(what, where=path, hint="give the arrays that were exported with this bundle")
+    arrays = read_npz(path, DataError, HINT)
+    clips, labels = labelled(arrays, bundle, path)
+    ids = arrays.get("ids", np.arange(len(clips)))
+    if ids.shape != labels.shape or ids.dtype.kind not in "iu":
+        what = f"ids are {ids.dtype} {ids.shape}, which do not fit {len(clips)} clips"
+        raise DataError(what, where=path, hint=EXPORT_AGAIN)
+    return LabelledClips(clips, labels, ids.astype(np.int64))
 
 
 def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:

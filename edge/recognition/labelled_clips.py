@@ -27,7 +27,11 @@ def labelled_clips(path: Path, bundle: Bundle) -> tuple[Float32, NDArray[np.int6
     in pixels with scores, in the bundle's layout, ``times_s`` (sum of length,) and ``length`` (N,). Recordings are
     pushed into the loop's clip buffer frame by frame. Raises DataError for a file that is damaged or does not fit.
     """
-    arrays = read_npz(path, DataError, HINT)
+    return labelled(read_npz(path, DataError, HINT), bundle, path)
+
+
+def labelled(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> tuple[Float32, NDArray[np.int64]]:
+    """The same of arrays that were read from ``path``."""
     clips, labels = _clips(arrays, bundle, path), arrays.get("labels", np.zeros(0, np.int64))
     classes, refused = len(bundle.manifest.classes), partial(DataError, where=path, hint=EXPORT_AGAIN)
     if labels.shape != (len(clips),) or labels.dtype.kind not in "iu":
@@ -51,8 +55,9 @@ def _clips(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> Fl
         raise refused(f"clips are {clips.dtype} {clips.shape}, which do not fit (N, {', '.join(map(str, expected))})")
     with np.errstate(over="ignore"):  # an overflow gives infinity, which is refused below
         found: Float32 = clips.astype(np.float32, copy=False)
-    if not np.isfinite(found).all():
-        raise refused("clips contain NaN, infinite or too large values")
+    finite = np.isfinite(found).all(axis=(1, 2, 3, 4))
+    if not finite.all():
+        raise refused(f"clip {finite.argmin()} contains NaN, infinite or too large values")
     return found
 
 

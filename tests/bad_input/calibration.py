@@ -37,13 +37,13 @@ def altered(folder: Path, change: Callable[[onnx.ModelProto], object]) -> Argv:
 
 @row()
 def a_calibration_set_of_no_clips(folder: Path) -> Argv:
-    """contains no clips; write it with"""
+    """clips are float32 (0, 3, 32, 13, 1), which do not fit (N, 3, 32, 13, 1); export the clips for this bundle"""
     return quantised(folder, some_clips(0))
 
 
 @row()
 def calibration_clips_that_are_not_numbers(folder: Path) -> Argv:
-    """clips.npz: clip 5 contains NaN or infinite values; leave it out"""
+    """clips.npz: clip 5 contains NaN, infinite or too large values"""
     clips = some_clips()
     clips[5, 0, 3, 2] = np.nan
     return quantised(folder, clips)
@@ -51,7 +51,7 @@ def calibration_clips_that_are_not_numbers(folder: Path) -> Argv:
 
 @row()
 def a_test_set_with_infinite_values(folder: Path) -> Argv:
-    """test.npz: clip 2 contains NaN or infinite values"""
+    """test.npz: clip 2 contains NaN, infinite or too large values"""
     clips = some_clips()
     clips[2, 1] = np.inf
     return quantised(folder, None, "--test", clips_file(folder, clips, "test.npz"))
@@ -59,19 +59,19 @@ def a_test_set_with_infinite_values(folder: Path) -> Argv:
 
 @row()
 def calibration_clips_of_other_joints(folder: Path) -> Argv:
-    """clips (8, 3, 32, 17, 1) do not fit the student's input (N, 3, 32, 13, 1)"""
+    """clips are float32 (8, 3, 32, 17, 1), which do not fit (N, 3, 32, 13, 1)"""
     return quantised(folder, some_clips(8, joints=17))
 
 
 @row()
 def calibration_clips_of_another_length(folder: Path) -> Argv:
-    """clips (4, 3, 16, 13, 1) do not fit the student's input (N, 3, 32, 13, 1)"""
+    """clips are float32 (4, 3, 16, 13, 1), which do not fit (N, 3, 32, 13, 1)"""
     return quantised(folder, some_clips(4, frames=16))
 
 
 @row()
 def verification_clips_of_another_length(folder: Path) -> Argv:
-    """clips (4, 3, 16, 13, 1) do not fit the student's input"""
+    """clips are float32 (4, 3, 16, 13, 1), which do not fit (N, 3, 32, 13, 1)"""
     given = clips_file(folder, some_clips(4, frames=16))
     return ["calibrate", "verify", "--bundle", good_bundle(folder), "--clips", given]
 
@@ -84,7 +84,7 @@ def calibration_clips_that_are_not_there(folder: Path) -> Argv:
 
 @row()
 def calibration_clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
-    """labels range from 0 to 4, the bundle has 4 classes"""
+    """labels range from 0 to 4 for 4 classes"""
     argv = quantised(folder)
     np.savez(folder / "clips.npz", clips=some_clips(5), labels=np.arange(5))
     return argv
@@ -92,7 +92,7 @@ def calibration_clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
 
 @row()
 def calibration_labels_that_are_texts(folder: Path) -> Argv:
-    """clips are float32, labels <U5, ids int64; clips must be numbers"""
+    """labels are <U5 (1,), which do not fit 1 clips: give whole numbers (N,)"""
     argv = quantised(folder)
     np.savez(folder / "clips.npz", clips=some_clips(1), labels=["squat"])
     return argv

@@ -150,13 +150,13 @@ def a_threshold_of_labels_that_are_no_whole_numbers(folder: Path) -> Argv:
 
 @row()
 def a_threshold_of_clips_that_are_not_numbers(folder: Path) -> Argv:
-    """clips contain NaN, infinite or too large values"""
+    """clip 0 contains NaN, infinite or too large values"""
     return judged(folder, clips=np.full((2, 3, 32, 13, 1), np.nan), labels=[0, 1])
 
 
 @row()
 def a_threshold_of_clips_too_large_for_the_network(folder: Path) -> Argv:
-    """clips contain NaN, infinite or too large values"""
+    """clip 0 contains NaN, infinite or too large values"""
     return judged(folder, clips=np.full((2, 3, 32, 13, 1), 1e300), labels=[0, 1])
 
 

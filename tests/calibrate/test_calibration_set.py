@@ -8,10 +8,10 @@ from bad_input.table import avi_with_a_damaged_frame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibrate.calibration_set import clips_for, load_clips, per_class, stratified
+from calibrate.calibration_set import clips_for, per_class, stratified
 from calibrate.images import alternating, evenly_spaced
 from edge.contract.bundle import read_bundle
-from edge.contract.errors import BundleError, ConfigError, DataError, SourceError
+from edge.contract.errors import ConfigError, DataError, SourceError
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=80).map(lambda values: np.array(values, np.int64))
 
@@ -45,40 +45,38 @@ def test_clips_are_counted_per_class_with_json_keys() -> None:
     assert per_class(np.array([2, 0, 2])) == {"0": 1, "2": 2}
 
 
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {"clips": np.zeros((2, 3, 4, 5, 1), np.float32)},
-        {"clips": np.zeros((2, 3, 4, 5, 1), np.float32), "labels": np.zeros(3, np.int64)},
-        {"clips": np.zeros((0, 3, 4, 5, 1), np.float32), "labels": np.zeros(0, np.int64)},
-        {"clips": np.zeros((2, 3, 4), np.float32), "labels": np.zeros(2, np.int64)},
-        {"clips": np.zeros((2, 3, 4, 5, 1), np.float32), "labels": np.zeros(2)},
-        {"clips": np.zeros((2, 3, 4, 5, 1), np.float32), "labels": np.zeros(2, np.int64), "ids": np.arange(3)},
-        {"clips": np.zeros((2, 3, 4, 5, 1), np.float32), "labels": np.zeros(2, np.int64), "ids": np.zeros(2)},
-    ],
-)
-def test_mismatched_arrays_are_refused(tmp_path: Path, arrays: dict) -> None:
-    np.savez(tmp_path / "calibration.npz", **arrays)
-    with pytest.raises(DataError, match=r"calibration\.npz"):
-        load_clips(tmp_path / "calibration.npz")
+@pytest.mark.parametrize("ids", [np.arange(3), np.zeros(2), np.array(5)])
+def test_ids_that_do_not_fit_the_clips_are_refused(bundle: Path, tmp_path: Path, ids: np.ndarray) -> None:
+    clips = np.zeros((2, *read_bundle(bundle).manifest.input_shape[1:]), np.float32)
+    np.savez(tmp_path / "calibration.npz", clips=clips, labels=[0, 1], ids=ids)
+    with pytest.raises(DataError, match=r"calibration\.npz: ids are .+, which do not fit 2 clips"):
+        clips_for(read_bundle(bundle), tmp_path / "calibration.npz")
+
+
+def test_ids_are_those_of_the_file_or_its_order(bundle: Path, tmp_path: Path) -> None:
+    clips = np.zeros((2, *read_bundle(bundle).manifest.input_shape[1:]), np.float32)
+    for ids, found in (({"ids": [7, 3]}, [7, 3]), ({}, [0, 1])):
+        np.savez(tmp_path / "calibration.npz", clips=clips, labels=[0, 1], **ids)
+        assert clips_for(read_bundle(bundle), tmp_path / "calibration.npz").ids.tolist() == found
 
 
 @pytest.mark.parametrize(("label", "fits"), [(-1, False), (0, True), (3, True), (4, False)])
 def test_labels_are_those_of_the_bundles_four_classes(bundle: Path, tmp_path: Path, label: int, fits: bool) -> None:
     clips = np.zeros((1, *read_bundle(bundle).manifest.input_shape[1:]), np.float32)
     np.savez(tmp_path / "test.npz", clips=clips, labels=[label])
-    refused = pytest.raises(BundleError, match=rf"labels range from {label} to {label}, the bundle has 4 classes")
+    refused = pytest.raises(DataError, match=rf"labels range from {label} to {label} for 4 classes")
     with nullcontext() if fits else refused:
         clips_for(read_bundle(bundle), tmp_path / "test.npz")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 cut short", b"text"])
-def test_a_damaged_or_absent_archive_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_a_damaged_or_absent_archive_is_refused(bundle: Path, tmp_path: Path, content: bytes | None) -> None:
+    (tmp_path / "calibration.npz").unlink()
     path = tmp_path / "calibration.npz"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=r"calibration\.npz: (cannot be read: No such|not a readable \.npz file)"):
-        load_clips(path)
+        clips_for(read_bundle(bundle), path)
 
 
 def test_images_of_a_folder_are_evenly_spaced_in_natural_order(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def test_recordings_become_clips_as_in_the_loop(bundle_folder, tmp_path, kind):
         ({"clips": np.zeros((2, 3, 32, 13, 1)), "labels": [0]}, "do not fit"),
         ({"clips": np.zeros((1, 3, 32, 17, 1)), "labels": [0]}, "do not fit"),
         ({"clips": np.zeros((1, 3, 32, 13, 1)), "labels": [4]}, "for 4 classes"),
-        ({"clips": np.full((1, 3, 32, 13, 1), np.nan), "labels": [0]}, "contain NaN"),
+        ({"clips": np.full((1, 3, 32, 13, 1), np.nan), "labels": [0]}, "clip 0 contains NaN"),
         ({"keypoints": np.zeros((5, 13, 3)), "times_s": np.arange(5), "length": [4], "labels": [0]}, "do not fit"),
     ],
 )
