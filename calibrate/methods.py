@@ -8,8 +8,9 @@ from rich.table import Table
 
 from calibrate.calibration_set import clips_for, stratified
 from calibrate.configuration import MethodsConfig
-from calibrate.evaluation.compare import agreement, deviation, logits_of, top1, unbatched
+from calibrate.evaluation.compare import deviation, logits_of, top1, unbatched
 from calibrate.quantisation.quantise import Quantiser
+from edge.bench.accuracy_figures import agreement
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
 from edge.contract.files import require_writable, temporary_folder, write_json
@@ -35,7 +36,7 @@ def compare_methods(config: MethodsConfig) -> None:
             Quantiser(source, samples, method).write(out)
             seconds = time.monotonic() - start
             given = logits_of(open_engine(out), test.clips, f"INT8, {method}")
-            right, alike = 100 * top1(given, test.labels), 100 * agreement(wanted, given)
+            right, alike = 100 * top1(given, test.labels), agreement(wanted, given)
             error = deviation(wanted, given).mean
             table.add_row(method, f"{right:.2f}", f"{alike:.2f}", f"{error:.4f}", f"{seconds:.0f}")
             found = {"method": method, "top1": right, "agreement": alike, "mean_error": error, "seconds": seconds}

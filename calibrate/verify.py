@@ -14,7 +14,6 @@ from calibrate.calibration_set import LabelledClips, clips_for, held_out
 from calibrate.configuration import VerifyConfig
 from calibrate.evaluation.compare import (
     Deviation,
-    agreement,
     agreement_threshold,
     deviation,
     latencies,
@@ -22,6 +21,7 @@ from calibrate.evaluation.compare import (
     top1,
     unbatched,
 )
+from edge.bench.accuracy_figures import agreement
 from edge.bench.query_times import QueryTimes
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
@@ -174,7 +174,7 @@ def _measured(
 
 
 def _compare(wanted: Float32, given: Float32) -> Comparison:
-    return Comparison(len(wanted), 100 * agreement(wanted, given), deviation(wanted, given))
+    return Comparison(len(wanted), agreement(wanted, given), deviation(wanted, given))
 
 
 def _show(

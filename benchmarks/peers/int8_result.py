@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from benchmarks.peers.quantised import write_int8
 from benchmarks.peers.trainings import Training
 from calibrate.calibration_set import stratified
-from calibrate.evaluation.compare import agreement, logits_of, top1
+from calibrate.evaluation.compare import logits_of, top1
 from calibrate.quantisation.method_choice import evaluation_clips
+from edge.bench.accuracy_figures import agreement
 from edge.contract.files import write_json
 from edge.contract.types import Float32
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
@@ -65,7 +66,7 @@ def measure_int8(training: Training, data: Path) -> None:
         write_onnx(checkpoint.rebuild(training.out), clips[:2], whole)
         float_layers = write_int8(whole, small, calibration, ranking, "percentile")
         fp32, int8 = (_logits(path, clips) for path in (whole, small))
-    same = 100 * agreement(fp32, int8)
+    same = agreement(fp32, int8)
     result = Int8Result(100 * top1(fp32, test.labels), 100 * top1(int8, test.labels), same, float_layers)
     write_json(training.out / FILE, asdict(result))
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from edge.bench.accuracy_figures import agreement
 from edge.bench.query_times import QueryTimes
 from edge.cli.console import console
 from edge.contract.errors import EngineError
@@ -73,11 +74,6 @@ def top1(logits: Array, labels: NDArray[np.int64]) -> float:
     return float((logits.argmax(1) == labels).mean())
 
 
-def agreement(reference: Array, other: Array) -> float:
-    """Return the share of logits (N, K) with equal decisions, 0..1."""
-    return float((reference.argmax(1) == other.argmax(1)).mean())
-
-
 def agreement_threshold(samples: int, wanted: float) -> float:
     """Return the lowest agreement measured on ``samples`` clips, in percent, that a true one of ``wanted`` explains.
 
@@ -100,7 +96,7 @@ def accuracies(known: Mapping[str, Any], fp32: Array, int8: Array, labels: NDArr
         **known,
         "test_clips": len(labels),
         "fp32": {**known.get("fp32", {}), "top1": round(top1(fp32, labels), 4)},
-        "int8": {"top1": round(top1(int8, labels), 4), "agreement": round(agreement(fp32, int8), 4)},
+        "int8": {"top1": round(top1(int8, labels), 4), "agreement": round(agreement(fp32, int8) / 100, 4)},
     }
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from calibrate.calibration_set import LabelledClips
 from calibrate.configuration import Family
-from calibrate.evaluation.compare import Array, agreement, logits_of, top1
+from calibrate.evaluation.compare import Array, logits_of, top1
 from calibrate.evaluation.compare_poses import people_agreement, require_people
 from calibrate.pose_inputs import estimator
+from edge.bench.accuracy_figures import agreement
 from edge.contract.types import Float32, Image, Pose
 from edge.engines.engine import Engine
 from edge.pose.estimator import PoseEstimator
@@ -29,7 +30,7 @@ class Loss:
 
 def decision_loss(wanted: Array, given: Array, labels: Array) -> Loss:
     """Return the Loss of logits (N, K) against the reference's ``wanted``, with labels (N,)."""
-    return Loss(100 * agreement(wanted, given), 100 * (top1(wanted, labels) - top1(given, labels)))
+    return Loss(agreement(wanted, given), 100 * (top1(wanted, labels) - top1(given, labels)))
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def logits_evaluator(clips: Float32, logits: Float32, reference: str) -> Evaluat
     """Compare decisions on clips (N, C, T, V, M) with stored logits (N, K)."""
 
     def loss(engine: Engine) -> Loss:
-        return Loss(100 * agreement(logits, logits_of(engine, clips, DECIDING)))
+        return Loss(agreement(logits, logits_of(engine, clips, DECIDING)))
 
     return Evaluator(reference, clips[:1], loss)
 

@@ -11,9 +11,9 @@ import onnx
 from numpy.typing import NDArray
 from rich.progress import track
 
-from calibrate.evaluation.compare import agreement
 from calibrate.quantisation.onnx_graph import joined_activations
 from calibrate.quantisation.quantise import Quantiser
+from edge.bench.accuracy_figures import agreement
 from edge.cli.console import console
 from edge.pose.heatmap_estimator import PEAKS
 
@@ -42,7 +42,7 @@ def layer_losses(quantiser: Quantiser, samples: Sequence[NDArray[Any]]) -> list[
     for layer in track(quantiser.layers, "ranking layers", console=console):
         others = [name for name in quantiser.layers if name != layer]
         given = outputs(quantiser.rounded(others, samples[:SAMPLES]), samples)
-        lost = 1 - agreement(wanted[0], given[0]) if decides else 0.0
+        lost = 1 - agreement(wanted[0], given[0]) / 100 if decides else 0.0
         error = max(relative_error(g, w) for g, w in zip(given, wanted, strict=True))
         losses.append(LayerLoss(layer, lost, error))
     return sorted(losses, key=lambda loss: (-loss.decisions_lost, -loss.error))

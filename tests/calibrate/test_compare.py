@@ -10,7 +10,6 @@ import pytest
 from calibrate.evaluation.compare import (
     WARM_UP,
     accuracies,
-    agreement,
     agreement_threshold,
     deviation,
     latencies,
@@ -18,6 +17,7 @@ from calibrate.evaluation.compare import (
 )
 from calibrate.evaluation.compare_poses import joint_distances, people_agreement, require_people
 from calibrate.evaluation.evaluator import decision_loss
+from edge.bench.accuracy_figures import agreement
 from edge.contract.errors import DataError
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Pose
@@ -37,7 +37,7 @@ def test_top1_and_agreement_count_decisions() -> None:
     reference = np.array([[2, 1], [0, 1], [3, 0], [0, 5]])
     other = np.array([[2, 1], [1, 0], [3, 0], [0, 5]])
     assert top1(reference, np.array([0, 1, 1, 1])) == 0.75
-    assert agreement(reference, other) == 0.75
+    assert agreement(reference, other) == 75
     labels = np.array([0, 1, 1, 1])
     known = {"fp32": {"top1": 0.1, "mean_class": 0.2}, "int8": {"top1": 0.3, "old": 1}, "test_clips": 9}
     measured = {"fp32": {"top1": 0.75, "mean_class": 0.2}, "int8": {"top1": 0.5, "agreement": 0.75}, "test_clips": 4}
@@ -183,4 +183,4 @@ def test_as_many_changes_as_chance_allows_are_within_the_budget(samples: int, di
     for changed, missed in ((differ, False), (differ + 1, True)):
         other = np.eye(samples)
         other[:changed] = np.roll(other[:changed], 1, axis=1)
-        assert bool(budget.violations(100 * agreement(np.eye(samples), other))) == missed
+        assert bool(budget.violations(agreement(np.eye(samples), other))) == missed

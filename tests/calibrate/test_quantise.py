@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from calibrate.calibration_set import METHODS, Method
-from calibrate.evaluation.compare import agreement
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.sensitivity import layer_losses, relative_error, smallest_passing
+from edge.bench.accuracy_figures import agreement
 from edge.contract.errors import EngineError
 
 
@@ -24,7 +24,7 @@ def test_an_int8_student_decides_as_the_fp32_student_does(tmp_path: Path, method
     source, out = networks.student(tmp_path / "student.onnx"), tmp_path / "student.int8.onnx"
     Quantiser(source, networks.samples(16 if method == "entropy" else 64), method).write(out)
     unseen = networks.clips(300, seed=9)
-    assert agreement(networks.run(source, unseen), networks.run(out, unseen)) >= 0.97
+    assert agreement(networks.run(source, unseen), networks.run(out, unseen)) >= 97
 
 
 def test_quantisation_is_symmetric_and_weight_scales_are_per_channel(tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edge.bench.accuracy_figures import agreement
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
 from edge.contract.files import temporary_folder
-from edge.contract.types import Float32
 from train.checkpoint import FILE, Checkpoint, load_trained
 from train.data.pairs import PairDataset
 from train.distillation.methods import method
@@ -92,14 +92,14 @@ def _write(student: QuantisedGraph, int8: Path, fp32: Path, test: PairDataset, b
     trained = predict(student, test, see="lq")
     if not np.abs(after - trained).mean() <= LOGIT_TOLERANCE * np.abs(trained).mean():
         raise DataError("the written network's logits differ from PyTorch's", where=int8)
-    top1, agreement = float((after.argmax(1) == labels).mean()), _agreement(exact, after)
-    known, measured = bundle.manifest, {"top1": round(top1, 4), "agreement": round(agreement, 4)}
+    top1, alike = float((after.argmax(1) == labels).mean()), agreement(exact, after)
+    known, measured = bundle.manifest, {"top1": round(top1, 4), "agreement": round(alike / 100, 4)}
     student.write(int8)
     measures, training = {**known.accuracy, "int8": measured}, {**known.training, "quantise_aware_epochs": epochs}
     write_manifest(bundle.folder, replace(known, accuracy=measures, training=training))
     console.print(
-        f"{int8}: agrees with FP32 on {100 * agreement:.2f} % of {len(labels)} test clips, "
-        f"{100 * _agreement(exact, before):.2f} % before; top-1 {100 * top1:.2f} %"
+        f"{int8}: agrees with FP32 on {alike:.2f} % of {len(labels)} test clips, "
+        f"{agreement(exact, before):.2f} % before; top-1 {100 * top1:.2f} %"
     )
 
 
@@ -141,8 +141,3 @@ def _adapter(checkpoint: Checkpoint) -> nn.Conv2d:
 def _about(checkpoint: Checkpoint, config: QuantiseAwareConfig, student: QuantisedGraph) -> dict[str, Any]:
     own = {"eight_bits": student.structure_digest(), "keep": config.keep, "precision": config.hardware.precision}
     return {name: value for name, value in checkpoint.about.items() if name not in ("seed", "optimiser")} | own
-
-
-def _agreement(exact: Float32, quantised: Float32) -> float:
-    """Share 0..1 of logits (N, K) with the same decision."""
-    return float((exact.argmax(1) == quantised.argmax(1)).mean())
