@@ -118,6 +118,8 @@ BAR = """
 import sys
 from rich.console import Console
 from rich.progress import Progress
+sys.stderr.buffer.write(b"error: not this one\\n\\xff\\n")
+sys.stderr.buffer.flush()
 with Progress(console=Console(stderr=True), transient=True) as bar:
     bar.advance(bar.add_task("bar", total=2))
 print("error: it broke\\n" + "━" * 5000, file=sys.stderr)
@@ -135,7 +137,9 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Step:
 
 def test_the_error_after_a_progress_bar_is_reported_and_the_output_shown_whole(failing: Step, capsys) -> None:
     assert run_step(failing)["error"] == "it broke"
-    assert capsys.readouterr().err.endswith("\x1b[1A\x1b[2Kerror: it broke\n" + "━" * 5000 + "\n")
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: not this one\n\ufffd\n")  # a byte that is not text
+    assert shown.endswith("\x1b[1A\x1b[2Kerror: it broke\n" + "━" * 5000 + "\n")
 
 
 def test_a_step_ends_although_nobody_reads_what_it_prints(failing: Step) -> None:
@@ -148,15 +152,42 @@ def test_a_step_ends_although_nobody_reads_what_it_prints(failing: Step) -> None
         assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=broken).returncode == 2
 
 
+def stub_step(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> Step:
+    """A step that runs this code, and writes ``step.json`` if anything does."""
+    for name, value in with_stub(folder / "stub", "stubbed", code).items():
+        monkeypatch.setenv(name, value)
+    return Step("stubbed", ("stubbed",), folder / "step.json")
+
+
+def test_a_missed_goal_has_its_results_and_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = (
+        f"import pathlib, sys; pathlib.Path({str(tmp_path / 'step.json')!r}).write_text('{{\"top1\": 5}}'); sys.exit(1)"
+    )
+    found = run_step(stub_step(tmp_path, monkeypatch, written))
+    assert (found["exit_code"], found["results"], found["error"]) == (1, {"top1": 5}, None)
+
+
+@pytest.mark.parametrize("end", ["sys.exit(130)", "signal.signal(2, signal.SIG_DFL); os.kill(os.getpid(), 2)"])
+def test_a_step_that_ctrl_c_ended_ends_the_measurement(tmp_path: Path, monkeypatch, end: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_step(stub_step(tmp_path, monkeypatch, f"import os, signal, sys; {end}"))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_steps_progress_bars_are_shown_in_a_terminal_only(tmp_path: Path, monkeypatch, terminal: bool) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    found = run_step(stub_step(tmp_path, monkeypatch, "import os, sys; sys.exit(3 if os.getenv('FORCE_COLOR') else 4)"))
+    assert found["exit_code"] == (3 if terminal else 4)
+
+
 @pytest.mark.usefixtures("heeds_ctrl_c")
 def test_a_step_ends_with_a_measurement_that_is_stopped_alone(tmp_path: Path, monkeypatch) -> None:
     """As by `kill`, while Ctrl-C is sent to both processes."""
     pid = tmp_path / "pid"
     code = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); os.kill(os.getppid(), 2); time.sleep(60)"
-    for name, value in with_stub(tmp_path / "stub", "waiting", code).items():
-        monkeypatch.setenv(name, value)
     with pytest.raises(KeyboardInterrupt):
-        run_step(Step("waiting", ("waiting",), tmp_path / "none.json"))
+        run_step(stub_step(tmp_path, monkeypatch, code))
     command, end = Path(f"/proc/{pid.read_text()}/cmdline"), time.monotonic() + 20
     while command.exists() and command.read_text():  # one that has ended has none
         assert time.monotonic() < end
@@ -219,6 +250,15 @@ def test_a_mistake_in_the_flags_ends_it_before_the_first_step(tmp_path: Path, fl
     done = run(tmp_path / "out", *flags)
     assert done.returncode == 2 and done.stderr.startswith(message), done.stderr
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "out/report.md").exists()
+
+
+def test_a_report_that_cannot_be_written_ends_it_before_the_first_step(tmp_path: Path) -> None:
+    (tmp_path / "report.md").mkdir()
+    done = run(tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith(
+        f"error: {tmp_path}/report.md: cannot be written: it is a folder"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
 
 
 def page_of(name: str, results: dict, power_mode: str | None = None) -> str:
