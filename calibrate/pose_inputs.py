@@ -13,15 +13,16 @@ from edge.contract.types import Image
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import HeatmapEstimator
+from edge.pose.heatmap_peaks import MIN_PEAK
 from edge.pose.pose_network import TF_POSE, TRT_POSE
 
-MAX_PEOPLE, MIN_JOINT_SCORE = 20, 0.1
+MAX_PEOPLE = 20
 FAMILIES = {network.name: network for network in (TRT_POSE, TF_POSE)}
 
 
 def estimator(engine: Engine, family: Family, file: Path | None = None) -> HeatmapEstimator:
     """Return the device's pose estimator around ``engine``, which runs the network ``file``."""
-    return HeatmapEstimator(engine, FAMILIES[family], max_people=MAX_PEOPLE, min_joint_score=MIN_JOINT_SCORE, file=file)
+    return HeatmapEstimator(engine, FAMILIES[family], max_people=MAX_PEOPLE, min_joint_score=MIN_PEAK, file=file)
 
 
 def pose_inputs(network: Path, family: Family, images: Sequence[Image]) -> list[NDArray[Any]]:
