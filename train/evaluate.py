@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edge.bench.accuracy_figures import accuracy_figures
 from edge.contract.errors import ConfigError
 from train.data.pairs import PairDataset
 
@@ -56,14 +57,5 @@ def predict(network: nn.Module, pairs: PairDataset, *, see: str) -> NDArray[np.f
 
 def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Accuracy:
     """Accuracy of logits (N, K) against labels (N,). ``mean_class`` leaves out classes without clips."""
-    order = np.argsort(logits, axis=1, kind="stable")
-    predicted = logits.argmax(axis=1)
-    confusion = np.zeros((logits.shape[1],) * 2, np.int64)
-    np.add.at(confusion, (labels, predicted), 1)
-    clips = confusion.sum(axis=1)
-    return Accuracy(
-        top1=float((predicted == labels).mean()),
-        top5=float((order[:, -5:] == labels[:, None]).any(axis=1).mean()),
-        mean_class=float((confusion.diagonal()[clips > 0] / clips[clips > 0]).mean()),
-        confusion=confusion,
-    )
+    found = accuracy_figures(logits, labels)
+    return Accuracy(found.top1 / 100, found.top5 / 100, found.mean_per_class / 100, found.confusion)
