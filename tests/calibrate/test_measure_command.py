@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tiny_bundle
 from documented import ROOT
 from test_docs_outputs import named
 
@@ -26,22 +29,38 @@ from edge.bench.accuracy import AccuracyConfig
 from edge.bench.commands import BENCH_COMMANDS
 from edge.bench.latency import LatencyConfig
 from edge.cli.command_line import run_command_line
+from edge.contract.bundle import read_bundle
 from edge.doctor.command import DoctorConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.soak.command import SoakConfig, SoakResult
 
-COMMAND = [sys.executable, "-m", "calibrate", "measure", "--bundle", str(ROOT / "bundles/everyday")]
+COMMAND = [sys.executable, "-m", "calibrate", "measure"]
 SHORT = ["--runs", "1", "--soak_minutes", "0"]
 
 
-def run(out: Path, *flags: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, *SHORT, "--out", str(out), *flags]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with an untrained student of a few layers; not to be altered."""
+    return tiny_bundle.make(tmp_path_factory.mktemp("bundles") / "tiny", classes=("squat", "wave", "walk", "stand"))
 
 
-def test_the_report_has_the_results_of_every_step(docs_workspace: Path, tmp_path: Path) -> None:
-    clip, clips, videos = (docs_workspace / name for name in ("clip.mp4", "runs/test.npz", "videos"))
+@pytest.fixture
+def run(tiny: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def finished(out: Path, *flags: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        command = [*COMMAND, "--bundle", str(tiny), *SHORT, "--out", str(out), *flags]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+
+    return finished
+
+
+def test_the_report_has_the_results_of_every_step(run, tiny: Path, docs_workspace: Path, tmp_path: Path) -> None:
+    clip, clips, videos = docs_workspace / "clip.mp4", tmp_path / "test.npz", tmp_path / "videos"
+    reference = read_bundle(tiny).reference()
+    np.savez(clips, clips=reference["clips"][:8], labels=reference["logits"][:8].argmax(1))
+    for label in ("walk", "stand"):
+        (videos / label).mkdir(parents=True)
+        (videos / label / "00.mp4").symlink_to(docs_workspace / "videos" / label / "00.mp4")
     done = run(tmp_path, "--source", str(clip), "--clips", str(clips), "--videos", str(videos))
     report = json.loads((tmp_path / "report.json").read_text())
     steps = report["steps"]
@@ -77,7 +96,7 @@ def with_stub(folder: Path, module: str, code: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": paths}
 
 
-def test_steps_that_cannot_run_are_named_with_the_reason_and_the_others_run(tmp_path: Path) -> None:
+def test_steps_that_cannot_run_are_named_with_the_reason_and_the_others_run(run, tmp_path: Path) -> None:
     """Without onnx, as after `make demo`."""
     onnx_missing = with_stub(tmp_path / "stub", "sitecustomize", "import sys; sys.modules['onnx'] = None")
     done = run(tmp_path, "--source", str(tmp_path / "missing.mp4"), environment=onnx_missing)
@@ -96,14 +115,14 @@ def test_steps_that_cannot_run_are_named_with_the_reason_and_the_others_run(tmp_
     assert steps["checks"]["results"] is not None and "## Latency" not in page
 
 
-def test_no_file_and_no_line_has_the_cameras_password(tmp_path: Path) -> None:
+def test_no_file_and_no_line_has_the_cameras_password(run, tmp_path: Path) -> None:
     done = run(tmp_path, "--source", "rtsp://user:s3cr3t@127.0.0.1:9/stream")
     assert "rtsp://user:***@127.0.0.1:9/stream" in (tmp_path / "report.md").read_text()
     assert "s3cr3t" not in done.stderr
     assert not any("s3cr3t" in path.read_text() for path in tmp_path.iterdir())
 
 
-def test_a_crash_has_no_results_even_if_an_earlier_run_left_some(tmp_path: Path) -> None:
+def test_a_crash_has_no_results_even_if_an_earlier_run_left_some(run, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "verify.json").write_text("{}")
@@ -194,8 +213,9 @@ def test_a_step_ends_with_a_measurement_that_is_stopped_alone(tmp_path: Path, mo
         time.sleep(0.02)
 
 
-def test_ctrl_c_keeps_the_report_of_the_finished_steps(docs_workspace: Path, tmp_path: Path) -> None:
-    command = [*COMMAND, "--out", str(tmp_path), "--source", str(docs_workspace / "clip.mp4")]
+def test_ctrl_c_keeps_the_report_of_the_finished_steps(tiny: Path, docs_workspace: Path, tmp_path: Path) -> None:
+    clip = str(docs_workspace / "clip.mp4")
+    command = [*COMMAND, "--bundle", str(tiny), "--out", str(tmp_path), "--source", clip]
     heed_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background job inherits that it is ignored
     with subprocess.Popen(
         command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_ctrl_c
@@ -246,7 +266,9 @@ def test_every_step_gets_the_settings_of_the_measurement(tmp_path: Path, monkeyp
         (["--clips", "none.npz"], "error: none.npz: cannot be read: No such file or directory; "),
     ],
 )
-def test_a_mistake_in_the_flags_ends_it_before_the_first_step(tmp_path: Path, flags: list[str], message: str) -> None:
+def test_a_mistake_in_the_flags_ends_it_before_the_first_step(
+    run, tmp_path: Path, flags: list[str], message: str
+) -> None:
     done = run(tmp_path / "out", *flags)
     assert done.returncode == 2 and done.stderr.startswith(message), done.stderr
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "out/report.md").exists()
