@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import networks
@@ -16,7 +17,7 @@ import torch
 from documented import ROOT
 from onnx import TensorProto, helper
 
-from edge.contract.bundle import read_bundle
+from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.layouts import layout
 from train.data.generated.kinematic import make_kinematic
 from train.data.readers.penn_action import CLASSES as PENN_CLASSES
@@ -25,6 +26,8 @@ from train.networks.trt_pose import trt_pose_network
 
 SIZE = (640, 360)
 CAMERA_FPS = 25.0
+CHANNELS = 16
+"""Of the pose network's upsampling layers, which have 256."""
 KINDS = {TensorProto.FLOAT: "FLOAT", TensorProto.UINT8: "UINT8", TensorProto.INT64: "INT64"}
 
 
@@ -45,14 +48,18 @@ def fill(folder: Path, images: Sequence[np.ndarray]) -> None:
     for name in ("clip.mp4", "street.mp4", "another.mp4", "recordings/street.mp4"):
         _film(folder / name, images)
     for label in ("walk", "stand"):
-        for number, start in enumerate((0, 8, 16)):
-            _film(folder / "videos" / label / f"0{number}.mp4", images[start : start + 32])
+        for number, start in enumerate((0, 16)):
+            _film(folder / "videos" / label / f"0{number}.mp4", images[start : start + 16])
     (folder / "runs").mkdir()
-    reference = read_bundle(folder / "bundle").reference()
+    bundle = read_bundle(folder / "bundle")
+    clips, logits = (bundle.reference()[name][:8] for name in ("clips", "logits"))
     for name in ("test.npz", "calibration.npz"):
-        np.savez(folder / "runs" / name, clips=reference["clips"][:8], labels=reference["logits"][:8].argmax(1))
+        np.savez(folder / "runs" / name, clips=clips, labels=logits.argmax(1))
+    np.savez(folder / "bundle/reference.npz", clips=clips, logits=logits)
+    write_manifest(folder / "bundle", bundle.manifest)
     torch.manual_seed(0)
-    torch.save(trt_pose_network().state_dict(), folder / "resnet18.pth")
+    with patch("train.networks.trt_pose.UPSAMPLED", CHANNELS):
+        torch.save(trt_pose_network().state_dict(), folder / "resnet18.pth")
     _one_pose(folder / "movenet.onnx")
     _datasets(folder / "data")
 

@@ -26,6 +26,7 @@ ADDED = {
     "train quantise-aware-pose": shlex.split("--pictures 2 --steps 2 --batch 1 --hardware.threads 1"),
     "train pose": shlex.split("--size 64"),
     "calibrate pose": shlex.split("--samples 2 --float_layers 0 --fit_weights false"),
+    "calibrate stream": shlex.split("--samples 4"),
     "calibrate methods": shlex.split("--methods [minmax,mse]"),
     "calibrate engine": shlex.split("--pictures 8"),
     "calibrate measure": shlex.split("--runs 1 --soak_minutes 0 --source clip.mp4"),

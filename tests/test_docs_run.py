@@ -3,6 +3,8 @@
 Cameras, TensorRT and its GPU are fakes at the driver's boundary. See also test_docs_make.py and test_docs_docker.py.
 """
 
+import contextlib
+import io
 import os
 import re
 import shlex
@@ -12,7 +14,7 @@ import sys
 
 import cv2
 import pytest
-from docs_workspace import camera_or_file, engine_of
+from docs_workspace import CHANNELS, camera_or_file, engine_of
 from documented import COMMANDS, PAGES, ROOT, code, commands, name_of
 from short_commands import ADDED, short
 
@@ -85,6 +87,9 @@ def folder(docs_workspace, people, tmp_path, monkeypatch):
     monkeypatch.setattr("edge.capture.gstreamer.has_gstreamer", lambda: True)
     monkeypatch.setattr("train.data.readers.everyday.GENERATED_PER_CLASS", 6)
     monkeypatch.setattr("train.data.readers.everyday.FIDGETS", 6)
+    monkeypatch.setattr("train.networks.trt_pose.UPSAMPLED", CHANNELS)
+    monkeypatch.setattr("train.quantise_aware.pose.VALIDATION_CROPS", 2)
+    monkeypatch.setattr("calibrate.measure._output_of", step_here)
     return tmp_path
 
 
@@ -129,6 +134,14 @@ def run_python(line):
     except SystemExit as left:
         return left.code
     return 0
+
+
+def step_here(command, printed):
+    """Runs a step of `calibrate measure` in this process, in short like the others; the rest as there."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exit_code = run_python(shlex.join(command[2:]))
+    return exit_code, said.getvalue(), ""
 
 
 def must_run(line, capfd):
