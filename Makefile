@@ -50,13 +50,14 @@ help: ## This list
 demo: $(VENV)/edge.stamp ## A real video through pose estimator and INT8 student; results in runs/demo
 	$(RUN) -m edge demo --out runs/demo
 
-# Tests of one file share trained networks, so they stay in one process.
+# Tests of one file share trained networks, so they stay in one process. With more threads for linear algebra than cores,
+# each waits for the others, at full load.
 test: $(VENV)/all.stamp ## Linters, types, layering, tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
-	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 road: $(VENV)/all.stamp ## The whole pipeline, from training to labels on a video: DATA=folder [DATASET=penn_action|utd_mhad|ui_prmd|ntu60|...]
 	$(RUN) -m train teacher --config $(ROAD_CONFIGS)/teacher.yaml --out $(ROAD)/teacher $(DATA_FLAGS)
