@@ -5,6 +5,7 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import networks
 import numpy as np
 import onnx
@@ -184,6 +185,13 @@ def a_negative_number_of_images(folder: Path) -> Argv:
 def agreement_above_100_percent(folder: Path) -> Argv:
     """min_agreement is 101.0; give a number in [0, 100]"""
     return posed(folder, "--min_people_agreement", "101")
+
+
+@row()
+def a_student_given_as_a_pose_network(folder: Path) -> Argv:
+    """pose.onnx: not a trt_pose network: it needs 18"""
+    cv2.imwrite(str(folder / "0.png"), np.full((8, 8, 3), 128, np.uint8))
+    return posed(folder)
 
 
 @row()
