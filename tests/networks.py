@@ -102,6 +102,20 @@ def stream(path: Path, joints: int = JOINTS, frames: int = 4) -> Path:
     return path
 
 
+def branches(path: Path) -> Path:
+    """Two alike branches on one tensor, as in pose networks: image (1, 3, 16, 16) -> map (1, 8, 16, 16)."""
+    rng = np.random.default_rng(3)
+    sizes = {"stem": (16, 3), "left1": (16, 16), "left2": (4, 16), "right1": (16, 16), "right2": (4, 16)}
+    weights = {name: (rng.standard_normal((*size, 3, 3)) / 12).astype(np.float32) for name, size in sizes.items()}
+    read = {"stem": "image", "left1": "stem.r", "left2": "left1.r", "right1": "stem.r", "right2": "right1.r"}
+    nodes = []
+    for name, tensor in read.items():
+        nodes.append(helper.make_node("Conv", [tensor, name], [f"{name}.c"], name=f"{name}.conv", pads=[1] * 4))
+        nodes.append(helper.make_node("Relu", [f"{name}.c"], [f"{name}.r"], name=f"{name}.relu"))
+    nodes.append(helper.make_node("Concat", ["left2.r", "right2.r"], ["map"], name="map", axis=1))
+    return save(path, nodes, weights, (("image", [1, 3, 16, 16]), ("map", [1, 8, 16, 16])))
+
+
 def clips(count: int, seed: int = 1) -> NDArray[np.float32]:
     """(count, 3, T, V, 1) noise, with an offset per clip and channel so that decisions differ."""
     rng = np.random.default_rng(seed)

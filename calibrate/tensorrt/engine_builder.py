@@ -13,7 +13,7 @@ from calibrate.tensorrt.build_progress import with_progress
 from calibrate.tensorrt.builder import PRECISION_FLAGS, Builder, Precision, profile_batches
 from calibrate.tensorrt.half_precision import to_half_precision
 from calibrate.tensorrt.parser_errors import next_step
-from calibrate.tensorrt.qdq_fusion import fusible
+from calibrate.tensorrt.qdq_fusion import fusible, weights_in_float
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError, EngineError, OutputError, importing
 from edge.contract.files import atomic_write, require_writable
@@ -108,7 +108,9 @@ def serialised_engine(
     builder = Builder(trt)
     flags = PRECISION_FLAGS[options.precision]
     model = fusible(model)
-    if "FP16" in flags and not builder.has_flag("FP16"):
+    if builder.has_flag("FP16"):
+        model = weights_in_float(model)
+    elif "FP16" in flags:
         model = to_half_precision(model)
     network, errors = builder.parse(model)
     if errors:

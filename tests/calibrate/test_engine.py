@@ -34,6 +34,9 @@ def test_each_generation_gets_the_flags_it_has(
     assert trt.built.profiles == [{"clip": [(batch, 3, 4)] * 3} for batch in (1, 2, 4, 6)]
     assert (manifest.tensorrt, manifest.gpu, manifest.compute_capability) == (version, "Orin (16 SMs)", "8.7")
     assert manifest.precision == precision
+    # Before 11 TensorRT cannot merge convolutions whose weights are stored in INT8.
+    stored = [i for i in onnx.load_from_string(trt.parsed).graph.initializer if i.data_type == onnx.TensorProto.INT8]
+    assert any(len(i.dims) > 1 for i in stored) == (version == "11.4.1")
 
 
 def test_a_network_of_a_fixed_size_has_no_profile(board, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from calibrate.quantisation.bias_correction import scales_widened_for_biases
 from calibrate.quantisation.onnx_graph import Graph
 from calibrate.quantisation.qdq_placement import relu_scale_before_relu
 from calibrate.quantisation.quantise import Quantiser
-from calibrate.tensorrt.qdq_fusion import fusible, shared
+from calibrate.tensorrt.qdq_fusion import fusible, shared, weights_in_float
 from edge.engines.onnx_runtime import DISABLED_OPTIMIZERS
 
 
@@ -50,6 +50,7 @@ def test_tensorrt_gets_a_pair_on_the_residual_input_only_and_one_for_all_readers
     assert set(Counter(quantize.input[0] for quantize in graph.nodes("QuantizeLinear")).values()) == {1}
 
 
+@pytest.mark.parametrize("behind", ["nothing", "a product", "a pair"])
 @pytest.mark.parametrize(
     ("inputs", "read"),
     [
@@ -59,8 +60,8 @@ def test_tensorrt_gets_a_pair_on_the_residual_input_only_and_one_for_all_readers
         (("add1", "add2"), ["DequantizeLinear", "DequantizeLinear"]),
     ],
 )
-def test_tensorrt_fuses_a_sum_with_one_of_the_convolutions_that_it_adds(
-    tmp_path: Path, inputs: tuple[str, str], read: list[str]
+def test_tensorrt_fuses_a_sum_with_a_convolution_and_reads_the_rest_in_the_type_of_its_result(
+    tmp_path: Path, inputs: tuple[str, str], read: list[str], behind: str
 ) -> None:
     node = networks.helper.make_node
     nodes = [
@@ -68,13 +69,24 @@ def test_tensorrt_fuses_a_sum_with_one_of_the_convolutions_that_it_adds(
         *(node("Add", ["x", "x"], [f"add{n}"]) for n in (1, 2)),
         *(node("QuantizeLinear", [name, f"{name}.step", "zero"], [f"{name}.eight"]) for name in inputs),
         *(node("DequantizeLinear", [f"{name}.eight", f"{name}.step", "zero"], [f"{name}.dq"]) for name in inputs),
-        node("Add", [f"{name}.dq" for name in inputs], ["y"], name="sum"),
+        node("Add", [f"{name}.dq" for name in inputs], ["sum" if behind != "nothing" else "y"], name="sum"),
     ]
+    if behind != "nothing":
+        nodes += [
+            node("Relu", ["sum"], ["positive"]),
+            node("QuantizeLinear", ["positive", "add1.step", "zero"], ["eight"]),
+            node("DequantizeLinear", ["eight", "add1.step", "zero"], ["y"]),
+        ]
+    if behind == "a product":
+        nodes += [node("MatMul", ["positive", "positive"], ["mixed"]), node("Mul", ["y", "mixed"], ["z"])]
     weights = {"w": np.ones((1, 1, 1, 1), np.float32), "zero": np.int8(0)}
-    weights |= {f"{name}.step": np.float32(0.1) for name in inputs}
-    path = networks.save(tmp_path / "sum.onnx", nodes, weights, (("x", [1, 1, 2, 2]), ("y", [1, 1, 2, 2])))
+    weights |= {f"{name}.step": np.float32(0.1) for name in (*inputs, "add1")}
+    output = "z" if behind == "a product" else "y"
+    path = networks.save(tmp_path / "sum.onnx", nodes, weights, (("x", [1, 1, 2, 2]), (output, [1, 1, 2, 2])))
     graph = Graph(fusible(onnx.load(path)))
-    assert [graph.producer[name].op_type for name in graph.producer["y"].input] == read
+    (addition,) = (n for n in graph.nodes("Add") if n.name == "sum")
+    in_float = [name.rstrip("12").capitalize() for name in inputs]
+    assert [graph.producer[name].op_type for name in addition.input] == (read if behind == "a pair" else in_float)
 
 
 def residual(folder: Path, *, mixed: bool) -> onnx.ModelProto:
@@ -128,6 +140,42 @@ def test_removing_the_pairs_before_relu_changes_no_value(separable: onnx.ModelPr
     image = np.random.default_rng(5).standard_normal((1, 3, 16, 16)).astype(np.float32)
     assert len(fusible(separable).graph.node) < len(separable.graph.node)
     np.testing.assert_allclose(exact(fusible(separable), image), exact(separable, image), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1])
+def test_float_weights_become_the_same_integers(axis: int | None) -> None:
+    """All 255, by scales of many magnitudes; along the first axis, a later one, or one scale for all."""
+    rng = np.random.default_rng(0)
+    integers = rng.permuted(np.tile(np.arange(-127, 128, dtype=np.int8), (16, 1)), axis=1)
+    shape = () if axis is None else (integers.shape[axis],)
+    scale = (10 ** rng.uniform(-30, 5, shape)).astype(np.float32)
+    zero = np.zeros(shape, np.int8)
+    stated = {} if axis in (None, 1) else {"axis": axis}  # 1 is ONNX's default
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("DequantizeLinear", ["w", "s", "z"], ["y"], name="d", **stated)],
+        "weight",
+        [],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, integers.shape)],
+        [onnx.numpy_helper.from_array(array, name) for name, array in (("w", integers), ("s", scale), ("z", zero))],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    given = weights_in_float(model)
+    onnx.checker.check_model(given, full_check=True)
+    assert [n.op_type for n in given.graph.node] == ["QuantizeLinear", "DequantizeLinear"]
+    assert {i.name for i in given.graph.initializer if i.data_type == onnx.TensorProto.INT8} == {"z"}
+    given.graph.output.append(
+        onnx.helper.make_tensor_value_info(given.graph.node[0].output[0], onnx.TensorProto.INT8, integers.shape)
+    )
+    weight, found = ort.InferenceSession(given.SerializeToString()).run(None, {})
+    np.testing.assert_array_equal(found, integers)
+    np.testing.assert_array_equal(weight, ort.InferenceSession(model.SerializeToString()).run(None, {})[0])
+
+
+def test_a_network_with_float_weights_gives_the_same(separable: onnx.ModelProto, student: onnx.ModelProto) -> None:
+    image = np.random.default_rng(5).standard_normal((1, 3, 16, 16)).astype(np.float32)
+    np.testing.assert_array_equal(exact(weights_in_float(separable), image), exact(separable, image))
+    stored = [i for i in weights_in_float(student).graph.initializer if i.data_type == onnx.TensorProto.INT8]
+    assert stored and all(len(i.dims) <= 1 and not any(onnx.numpy_helper.to_array(i).ravel()) for i in stored)
 
 
 def test_the_pair_before_a_relu_has_the_scale_of_the_pair_behind(student: onnx.ModelProto) -> None:

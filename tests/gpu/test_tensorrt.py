@@ -79,6 +79,20 @@ def test_a_pose_networks_bytes_and_peaks_go_through_an_engine(tmp_path: Path) ->
     engine.close()
 
 
+def test_alike_int8_convolutions_that_read_one_tensor_are_built(tmp_path: Path) -> None:
+    """TensorRT merges them; 8.5 and 8.6 cannot if their weights are stored in INT8."""
+    from calibrate.quantisation.quantise import Quantiser
+    from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
+
+    images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(8)]
+    path = networks.branches(tmp_path / "pose.onnx")
+    Quantiser(path, images, "minmax").write(tmp_path / "pose.int8.onnx")
+    build_engine(tmp_path / "pose.int8.onnx", tmp_path / "pose.engine", BuildOptions("int8"))
+    engine, wanted = open_engine(tmp_path / "pose.engine"), open_engine(path).run({"image": images[0]})["map"]
+    assert np.abs(engine.run({"image": images[0]})["map"] - wanted).max() <= 0.1 * np.abs(wanted).max()
+    engine.close()
+
+
 def test_a_build_adds_to_the_timing_cache_of_an_earlier_one(student: Path, tmp_path: Path) -> None:
     from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
