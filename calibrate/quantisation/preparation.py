@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import onnx
@@ -27,25 +26,14 @@ def prepared(source: Path, folder: Path) -> onnx.ModelProto:
         raise EngineError("is already quantised", where=source, hint="give the FP32 network")
     path = folder / "prepared.onnx"
     onnx.save(model, str(path))
-    _fold_and_infer_shapes(path)
+    # It folds BatchNorm into convolutions. Its symbolic inference of shapes would import PyTorch, which takes seconds.
+    quant_pre_process(str(path), str(path), skip_symbolic_shape=True)
     model = _named(onnx.load(path))
     graph = Graph(model)
     if fixed := graph.outputs - graph.producer.keys():
         raise EngineError(f"output {min(fixed)} is a constant or an input", where=source, hint="export it without that")
     model = with_kernel_shapes(with_own_parameters(as_convolutions(split_computed_addend(model))))
     return onnx.shape_inference.infer_shapes(model)
-
-
-def _fold_and_infer_shapes(network: Path) -> None:
-    """Fold BatchNorm into convolutions, in place."""
-    here = Path.cwd()
-    os.chdir(network.parent)  # where a failed inference leaves files
-    try:
-        quant_pre_process(str(network), str(network))
-    except Exception:  # noqa: BLE001 symbolic inference, of which ONNX's own is independent, fails at some attention layers
-        quant_pre_process(str(network), str(network), skip_symbolic_shape=True)
-    finally:
-        os.chdir(here)
 
 
 def _named(model: onnx.ModelProto) -> onnx.ModelProto:

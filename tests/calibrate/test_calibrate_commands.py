@@ -57,3 +57,14 @@ def test_engines_are_built_without_onnx_runtime(bundle: Path, tmp_path: Path) ->
     # A Jetson's container has TensorRT and no ONNX Runtime.
     code = "import sys; sys.modules['onnxruntime'] = None\nimport calibrate.tensorrt.engine_builder, calibrate.__main__"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_calibration_does_not_wait_for_pytorch(bundle: Path, tmp_path: Path) -> None:
+    # ONNX Runtime's tools import it where it is installed.
+    code = (
+        "import sys; from calibrate.__main__ import main\n"
+        f"sys.argv = ['calibrate', 'student', '--bundle', {str(bundle)!r}, '--clips', '{tmp_path}/calibration.npz']\n"
+        "main(); assert 'onnx' in sys.modules and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (bundle / "student.int8.onnx").is_file()
