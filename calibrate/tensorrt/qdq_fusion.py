@@ -3,7 +3,7 @@
 TensorRT fuses convolution, addition, ReLU and the quantisation of the result into one kernel only if no Q/DQ pair is
 between them. So the input of an addition that comes straight from a convolution has no pair. The other input, the
 residual, keeps its pair, so that the kernel reads it in INT8; but a kernel whose output is float reads a float
-residual, and a pair would be two more kernels. All readers of a tensor share one pair, because each further
+residual, and a pair would be a further kernel. All readers of a tensor share one pair, because each further
 QuantizeLinear would be a kernel of its own.
 
 Sources: "Q/DQ Layer-Placement Recommendations" in the TensorRT documentation; layers of engines that TensorRT 8.5.3 and
