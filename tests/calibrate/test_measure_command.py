@@ -274,7 +274,7 @@ def test_a_mistake_in_the_flags_ends_it_before_the_first_step(
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "out/report.md").exists()
 
 
-def test_a_report_that_cannot_be_written_ends_it_before_the_first_step(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_ends_it_before_the_first_step(run, tmp_path: Path) -> None:
     (tmp_path / "report.md").mkdir()
     done = run(tmp_path)
     assert done.returncode == 2 and done.stderr.startswith(
