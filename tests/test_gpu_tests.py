@@ -9,6 +9,7 @@ TESTS = Path(__file__).parent
 NEEDS_MORE = (
     "test_a_pose_networks_bytes_and_peaks_go_through_an_engine",  # another network than the one in memory,
     "test_the_best_engine_of_a_bundle_is_chosen_and_runs",  # and clips of another size
+    "test_alike_int8_convolutions_that_read_one_tensor_are_built",  # as the first
     "test_people_and_labels_are_those_of_onnx_runtime",  # another process
     "test_gpu_time_is_less_than_host_time",  # a clock that runs with the host's
 )
