@@ -22,7 +22,7 @@ class Calibration:
     bundle: Path
     """Bundle folder, as `python -m train export` wrote it."""
     clips: Path
-    """calibration.npz with clips and labels, for the ranges."""
+    """calibration.npz with clips and labels, for the ranges; or recordings, as `edge bench accuracy` takes them."""
     samples: int = 256
     """Number of calibration clips, stratified by class."""
     seed: int = 0

@@ -38,8 +38,11 @@ def quantise_stream(config: StreamConfig) -> None:
     Raises BundleError if clips do not match the bundle, OutputError early if a file cannot be written.
     """
     bundle = read_bundle(config.bundle)
-    given = clips_for(bundle, config.clips)
-    test = None if config.test is None else clips_for(bundle, config.test)
+    form = bundle.manifest.stream or StreamForm(bundle.manifest.preprocessing)
+    # Recordings become clips as the stream normalises them.
+    streamed = replace(bundle, manifest=replace(bundle.manifest, preprocessing=form.preprocessing))
+    given = clips_for(streamed, config.clips)
+    test = None if config.test is None else clips_for(streamed, config.test)
     require_writable(*(config.bundle / stream_file(period, "int8") for period in _networks(config.bundle)))
     chosen = stratified(given.labels, config.samples, config.seed)
     method = _chosen_method(config.bundle, given.clips, chosen) if config.method == "auto" else config.method
@@ -47,7 +50,6 @@ def quantise_stream(config: StreamConfig) -> None:
     # The manifest lists checksums: without this, reading the bundle again would refuse files that replaced others.
     write_manifest(config.bundle, bundle.manifest)
     bundle = read_bundle(config.bundle)
-    form = bundle.manifest.stream or StreamForm(bundle.manifest.preprocessing)
     accuracy: Mapping[str, Any] = {name: found for name, found in form.accuracy.items() if name != "int8"}
     if test is not None:
         fp32, int8 = _logits(config.bundle, "fp32", test.clips), _logits(config.bundle, "int8", test.clips)
