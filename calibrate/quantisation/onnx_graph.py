@@ -164,9 +164,15 @@ def with_initializers(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def remove_unread_constants(model: onnx.ModelProto) -> None:
-    used = {name for node in model.graph.node for name in node.input}
-    for constant in [c for c in model.graph.initializer if c.name not in used]:
+    read = _read(model.graph)
+    for constant in [c for c in model.graph.initializer if c.name not in read]:
         model.graph.initializer.remove(constant)
+
+
+def _read(graph: onnx.GraphProto) -> set[str]:
+    """Tensors that a graph's nodes, also in branches of an If, and its outputs read."""
+    own = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    return own.union(*(_read(a.g) for node in graph.node for a in node.attribute if a.HasField("g")))
 
 
 def feed(inputs: Collection[str], sample: Sample) -> dict[str, Array]:
