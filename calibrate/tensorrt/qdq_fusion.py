@@ -46,7 +46,7 @@ def weights_in_float(model: onnx.ModelProto) -> onnx.ModelProto:
         if constant and graph.constants[node.input[0]].dtype == np.int8:
             integers, scale = (graph.constants[name] for name in node.input[:2])
             along = [1] * integers.ndim
-            if scale.ndim:
+            if scale.size > 1:
                 along[attributes(node).get("axis", 1)] = -1
             weight, quantised = f"{node.output[0]}.weight", f"{node.output[0]}.quantised"
             graph.set_constant(weight, integers * scale.reshape(along))

@@ -142,12 +142,17 @@ def test_removing_the_pairs_before_relu_changes_no_value(separable: onnx.ModelPr
     np.testing.assert_allclose(exact(fusible(separable), image), exact(separable, image), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("axis", [None, 0, 1, -1])
-def test_float_weights_become_the_same_integers(axis: int | None) -> None:
-    """All 255, by scales of many magnitudes; along the first axis, a later one, or one scale for all."""
+@pytest.mark.parametrize(("rows", "axis"), [(16, None), (16, 0), (16, 1), (16, -1), (1, None)])
+def test_float_weights_become_the_same_integers(rows: int, axis: int | None) -> None:
+    """All 255, by scales of many magnitudes; along the first axis, a later one, or one scale for all.
+
+    A single row is a vector, whose scale may be one of a single element.
+    """
     rng = np.random.default_rng(0)
-    integers = rng.permuted(np.tile(np.arange(-127, 128, dtype=np.int8), (16, 1)), axis=1)
+    integers = rng.permuted(np.tile(np.arange(-127, 128, dtype=np.int8), (rows, 1)), axis=1)
     shape = () if axis is None else (integers.shape[axis],)
+    if rows == 1:
+        integers, shape = integers[0], (1,)
     scale = (10 ** rng.uniform(-30, 5, shape)).astype(np.float32)
     zero = np.zeros(shape, np.int8)
     stated = {} if axis in (None, 1) else {"axis": axis}  # 1 is ONNX's default
