@@ -19,7 +19,7 @@ from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
 from calibrate.tensorrt.builder import Builder, profile_batches
 from calibrate.tensorrt.half_precision import to_half_precision
 from calibrate.tensorrt.parser_errors import ParserError, next_step
-from calibrate.tensorrt.qdq_fusion import fusible
+from calibrate.tensorrt.qdq_fusion import fusible, weights_in_float
 from calibrate.tensorrt.rules import notes, violations
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
@@ -64,9 +64,9 @@ def gate(network: Path, targets: tuple[str, ...] = TARGETS) -> GateReport:
     """
     with importing("tensorrt_rtx", needed_for="the parser gate", install="pip install tensorrt-rtx-cu13"):
         import tensorrt_rtx
-    # Up to TensorRT 10 every engine is built from the first form; from 11 on, FP16 and INT8 ones from the second.
+    # Up to TensorRT 10 every engine is built with float weights; from 11 on, FP16 and INT8 ones in half precision.
     whole = fusible(read_onnx(network))
-    report = _try_build(tensorrt_rtx, whole, targets)
+    report = _try_build(tensorrt_rtx, weights_in_float(whole), targets)
     if report.errors:
         return report
     try:
