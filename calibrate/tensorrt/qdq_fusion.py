@@ -50,6 +50,9 @@ def weights_in_float(model: onnx.ModelProto) -> onnx.ModelProto:
                 along[attributes(node).get("axis", 1)] = -1
             weight, quantised = f"{node.output[0]}.weight", f"{node.output[0]}.quantised"
             graph.set_constant(weight, integers * scale.reshape(along))
+            if len(node.input) < 3:  # which would mean uint8
+                graph.set_constant(f"{node.output[0]}.zero", np.zeros(scale.shape, np.int8))
+                node.input.append(f"{node.output[0]}.zero")
             quantize = helper.make_node("QuantizeLinear", [weight, *node.input[1:]], [quantised], name=quantised)
             quantize.attribute.extend(node.attribute)
             nodes.append(quantize)

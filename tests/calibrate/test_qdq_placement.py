@@ -142,8 +142,9 @@ def test_removing_the_pairs_before_relu_changes_no_value(separable: onnx.ModelPr
     np.testing.assert_allclose(exact(fusible(separable), image), exact(separable, image), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("zero_point", [True, False])
 @pytest.mark.parametrize(("rows", "axis"), [(16, None), (16, 0), (16, 1), (16, -1), (1, None)])
-def test_float_weights_become_the_same_integers(rows: int, axis: int | None) -> None:
+def test_float_weights_become_the_same_integers(rows: int, axis: int | None, zero_point: bool) -> None:
     """All 255, by scales of many magnitudes; along the first axis, a later one, or one scale for all.
 
     A single row is a vector, whose scale may be one of a single element.
@@ -157,7 +158,7 @@ def test_float_weights_become_the_same_integers(rows: int, axis: int | None) -> 
     zero = np.zeros(shape, np.int8)
     stated = {} if axis in (None, 1) else {"axis": axis}  # 1 is ONNX's default
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("DequantizeLinear", ["w", "s", "z"], ["y"], name="d", **stated)],
+        [onnx.helper.make_node("DequantizeLinear", ["w", "s", "z"][: 2 + zero_point], ["y"], name="d", **stated)],
         "weight",
         [],
         [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, integers.shape)],
@@ -167,7 +168,8 @@ def test_float_weights_become_the_same_integers(rows: int, axis: int | None) -> 
     given = weights_in_float(model)
     onnx.checker.check_model(given, full_check=True)
     assert [n.op_type for n in given.graph.node] == ["QuantizeLinear", "DequantizeLinear"]
-    assert {i.name for i in given.graph.initializer if i.data_type == onnx.TensorProto.INT8} == {"z"}
+    stored = {i.name for i in given.graph.initializer if i.data_type == onnx.TensorProto.INT8}
+    assert stored == ({"z"} if zero_point else {"y.zero"})
     given.graph.output.append(
         onnx.helper.make_tensor_value_info(given.graph.node[0].output[0], onnx.TensorProto.INT8, integers.shape)
     )
