@@ -14,6 +14,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from rich.progress import wrap_file
+
 from edge.assets import cache_folder, require_writable_cache
 from edge.cli.console import console
 from edge.contract.bundle import sha256_of
@@ -74,7 +76,9 @@ def fetch_published(file: PublishedNetwork) -> Path:
 def _member(file: PublishedNetwork) -> bytes:
     """The file from its archive. Raises OSError if the address does not respond, and what a damaged archive raises."""
     answer = urllib.request.urlopen(file.address, timeout=TIMEOUT_S)
-    with answer, tarfile.open(fileobj=answer, mode="r|gz") as archive:
+    total = int(answer.headers.get("Content-Length") or file.megabytes * 1_000_000)
+    shown = wrap_file(answer, total, description="fetching", console=console)
+    with answer, shown as counted, tarfile.open(fileobj=counted, mode="r|gz") as archive:
         for member in archive:
             # Read, never unpacked, so the paths in the archive do not matter.
             if member.isfile() and PurePosixPath(member.name).name == file.name:
