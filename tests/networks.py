@@ -135,6 +135,14 @@ def run(model: Path | onnx.ModelProto, array: NDArray[Any]) -> NDArray[Any]:
     return session.run(None, {session.get_inputs()[0].name: array})[0]
 
 
+def run_exactly(model: onnx.ModelProto, array: NDArray[Any]) -> NDArray[Any]:
+    """Run without graph optimisation and so without integer kernels."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(model.SerializeToString(), options)
+    return session.run(None, {session.get_inputs()[0].name: array})[0]
+
+
 def separable(path: Path) -> Path:
     """A MobileNet-like block whose channels differ a thousandfold: image (1, 3, 16, 16) -> map (1, 2, 16, 16)."""
     rng = np.random.default_rng(3)

@@ -11,16 +11,8 @@ from calibrate.quantisation.bias_correction import scales_widened_for_biases
 from calibrate.quantisation.onnx_graph import Graph
 from calibrate.quantisation.qdq_placement import relu_scale_before_relu
 from calibrate.quantisation.quantise import Quantiser
-from calibrate.tensorrt.qdq_fusion import fusible, shared, weights_in_float
+from calibrate.tensorrt.qdq_fusion import fusible, shared
 from edge.engines.onnx_runtime import DISABLED_OPTIMIZERS
-
-
-def exact(model: onnx.ModelProto, array: np.ndarray) -> np.ndarray:
-    """Run without graph optimisation and so without integer kernels."""
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(model.SerializeToString(), options)
-    return session.run(None, {session.get_inputs()[0].name: array})[0]
 
 
 @pytest.fixture
@@ -139,50 +131,9 @@ def test_a_sum_that_only_convolutions_read_is_quantised(tmp_path: Path) -> None:
 def test_removing_the_pairs_before_relu_changes_no_value(separable: onnx.ModelProto) -> None:
     image = np.random.default_rng(5).standard_normal((1, 3, 16, 16)).astype(np.float32)
     assert len(fusible(separable).graph.node) < len(separable.graph.node)
-    np.testing.assert_allclose(exact(fusible(separable), image), exact(separable, image), rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("zero_point", [True, False])
-@pytest.mark.parametrize(("rows", "axis"), [(16, None), (16, 0), (16, 1), (16, -1), (1, None)])
-def test_float_weights_become_the_same_integers(rows: int, axis: int | None, zero_point: bool) -> None:
-    """All 255, by scales of many magnitudes; along the first axis, a later one, or one scale for all.
-
-    A single row is a vector, whose scale may be one of a single element.
-    """
-    rng = np.random.default_rng(0)
-    integers = rng.permuted(np.tile(np.arange(-127, 128, dtype=np.int8), (rows, 1)), axis=1)
-    shape = () if axis is None else (integers.shape[axis],)
-    if rows == 1:
-        integers, shape = integers[0], (1,)
-    scale = (10 ** rng.uniform(-30, 5, shape)).astype(np.float32)
-    zero = np.zeros(shape, np.int8)
-    stated = {} if axis in (None, 1) else {"axis": axis}  # 1 is ONNX's default
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("DequantizeLinear", ["w", "s", "z"][: 2 + zero_point], ["y"], name="d", **stated)],
-        "weight",
-        [],
-        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, integers.shape)],
-        [onnx.numpy_helper.from_array(array, name) for name, array in (("w", integers), ("s", scale), ("z", zero))],
+    np.testing.assert_allclose(
+        networks.run_exactly(fusible(separable), image), networks.run_exactly(separable, image), rtol=1e-5, atol=1e-5
     )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
-    given = weights_in_float(model)
-    onnx.checker.check_model(given, full_check=True)
-    assert [n.op_type for n in given.graph.node] == ["QuantizeLinear", "DequantizeLinear"]
-    stored = {i.name for i in given.graph.initializer if i.data_type == onnx.TensorProto.INT8}
-    assert stored == ({"z"} if zero_point else {"y.zero"})
-    given.graph.output.append(
-        onnx.helper.make_tensor_value_info(given.graph.node[0].output[0], onnx.TensorProto.INT8, integers.shape)
-    )
-    weight, found = ort.InferenceSession(given.SerializeToString()).run(None, {})
-    np.testing.assert_array_equal(found, integers)
-    np.testing.assert_array_equal(weight, ort.InferenceSession(model.SerializeToString()).run(None, {})[0])
-
-
-def test_a_network_with_float_weights_gives_the_same(separable: onnx.ModelProto, student: onnx.ModelProto) -> None:
-    image = np.random.default_rng(5).standard_normal((1, 3, 16, 16)).astype(np.float32)
-    np.testing.assert_array_equal(exact(weights_in_float(separable), image), exact(separable, image))
-    stored = [i for i in weights_in_float(student).graph.initializer if i.data_type == onnx.TensorProto.INT8]
-    assert stored and all(len(i.dims) <= 1 and not any(onnx.numpy_helper.to_array(i).ravel()) for i in stored)
 
 
 def test_the_pair_before_a_relu_has_the_scale_of_the_pair_behind(student: onnx.ModelProto) -> None:
@@ -247,7 +198,7 @@ def test_each_reader_has_its_own_pair_and_tensorrt_gets_one_per_tensor(tmp_path:
     assert set(readers(model)) == {1}
     assert max(readers(shared(model))) > 1
     image = np.random.default_rng(7).standard_normal((1, 3, 4, 6)).astype(np.float32)
-    np.testing.assert_array_equal(exact(shared(model), image), exact(model, image))
+    np.testing.assert_array_equal(networks.run_exactly(shared(model), image), networks.run_exactly(model, image))
 
 
 def test_only_equal_quantising_nodes_are_merged_and_outputs_are_kept(tmp_path: Path) -> None:
@@ -283,7 +234,9 @@ def test_an_int8_concat_rounds_once(separable: onnx.ModelProto) -> None:
     (join,) = graph.nodes("Concat")
     join.input[:] = [graph.producer[graph.producer[name].input[0]].input[0] for name in join.input]
     image = np.random.default_rng(6).standard_normal((1, 3, 16, 16)).astype(np.float32)
-    np.testing.assert_allclose(exact(separable, image), exact(without_inner, image), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        networks.run_exactly(separable, image), networks.run_exactly(without_inner, image), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(("name", "left"), [("student", "stem"), ("separable", "last")])
