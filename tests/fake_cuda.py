@@ -21,6 +21,14 @@ class Misuse(AssertionError):
     """Incorrect use of the driver. Not an SkdError, so that no code handles it as an expected failure."""
 
 
+class Error(Exception):
+    """``pycuda.driver.Error``."""
+
+
+class OutOfMemory(Error):
+    """``pycuda.driver.MemoryError``."""
+
+
 class Region:
     """Bytes at an address of the GPU's or the host's page-locked memory."""
 
@@ -39,6 +47,8 @@ class Region:
         return self.address
 
     def free(self) -> None:
+        if self._gpu.lost:
+            raise Misuse("memory is freed on a lost GPU")
         self._gpu.needs_context()
         if self.freed:
             raise Misuse("memory is freed twice")
@@ -157,7 +167,8 @@ class PrimaryContext:
 class FakeGpu:
     """retained: how often the primary context is retained. taken: all allocated memory, freed or not.
 
-    clock_ms: a copy takes 100, a kernel as long as it says.
+    clock_ms: a copy takes 100, a kernel as long as it says. lost: the error of every call since a kernel failed.
+    aborted: a destructor of TensorRT ran since, which ends the process.
 
     records: "all"; "nothing" where a device takes no part in recordings; "refused" where the driver cannot record.
     """
@@ -174,7 +185,7 @@ class FakeGpu:
         self.name, self.compute_capability, self.records = name, compute_capability, records
         self.integrated, self.multiprocessors = integrated, multiprocessors
         self.numbers, self.clock_ms = count(1), 0.0
-        self.retained = 0
+        self.retained, self.lost, self.aborted = 0, "", False
         self.taken: list[Region] = []
         self.streams: dict[int, Stream] = {}
         self.events: list[Event] = []
@@ -191,6 +202,13 @@ class FakeGpu:
     def needs_context(self) -> None:
         if not getattr(self._contexts, "depth", 0):
             raise Misuse("a call without a context on this thread")
+        if self.lost:
+            raise Error(self.lost)
+
+    def lose(self, why: str) -> None:
+        """What a kernel does that accesses memory of nobody."""
+        self.lost = why
+        raise Error(why)
 
     def needs_no_recording(self, what: str) -> None:
         if any(stream.recorded is not None for stream in self.streams.values()):
@@ -233,7 +251,7 @@ class FakeGpu:
             stream.add(lambda: self.copy(self.page_locked(dest), src.checked(host.size)))
 
         driver = ModuleType("pycuda.driver")
-        driver.Error = type("Error", (Exception,), {})
+        driver.Error, driver.MemoryError = Error, OutOfMemory
         driver.init = lambda: None
         driver.host_alloc_flags = SimpleNamespace(PORTABLE=1, DEVICEMAP=2, WRITECOMBINED=4)
         driver.event_flags = SimpleNamespace(DEFAULT=0, BLOCKING_SYNC=1, DISABLE_TIMING=2)
@@ -246,6 +264,7 @@ class FakeGpu:
         )
         driver.Stream = lambda flags=0: Stream(self, flags)
         driver.Event = lambda flags=0: Event(self, flags)
+        driver.mem_get_info = lambda: self.needs_context() or (1 << 30, 2 << 30)
         driver.mem_alloc = lambda size: Region(self, size)
         driver.pagelocked_empty = pagelocked_empty
         driver.memcpy_htod_async, driver.memcpy_dtoh_async = memcpy_htod_async, memcpy_dtoh_async

@@ -94,6 +94,9 @@ def add_runtime(
             if generation >= 10 or self._is_free(0):
                 self._take(0)
 
+        def __del__(self) -> None:
+            gpu.aborted = gpu.aborted or bool(gpu.lost)
+
         def _is_free(self, index: int) -> bool:
             taken = self._engine._profiles.get(index, lambda: None)()
             return taken is None or taken is self

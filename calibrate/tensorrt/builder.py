@@ -116,5 +116,5 @@ class Builder:
         self._errors.clear()
         engine = self.builder.build_serialized_network(network, config)
         if engine is None:
-            raise EngineError(f"TensorRT cannot build it: {self._errors.text('no reason given')}")
+            raise self._errors.refused("cannot build it")
         return bytes(engine)

@@ -54,8 +54,12 @@ class EngineError(SkdError):
     """A network file or engine that the runtime refuses."""
 
 
+class DeviceLostError(EngineError):
+    """A GPU that refuses every call of this process since one of its kernels failed; only a new process can use it."""
+
+
 class StageError(SkdError):
-    """A stage of the camera loop that failed more often than its restart budget allows."""
+    """A stage of the camera loop that cannot go on: it failed too often, hangs, or has lost its GPU."""
 
 
 class OutputError(SkdError):

@@ -9,10 +9,10 @@ from typing import Any
 from edge.contract.errors import EngineError
 from edge.engines.cuda_graph import CudaGraph
 from edge.engines.engine import TensorSpec
+from edge.engines.gpu import FREE_MEMORY
 from edge.engines.tensorrt_log import ErrorLog
 
 _REBUILD = "build it again on this machine"
-_FREE_MEMORY = "free memory, or build it with a smaller --max_batch"
 
 
 class BatchContext:
@@ -41,12 +41,12 @@ class BatchContext:
         self._graph: CudaGraph | None = None
         self._context = engine.create_execution_context()
         if self._context is None:
-            raise self._refused("prepare the engine", hint=_FREE_MEMORY)
+            raise self._refused("prepare the engine", hint=FREE_MEMORY)
         if profile:  # the first context starts with the first profile
             try:
                 self._context.set_optimization_profile_async(profile, self._stream)
             except RuntimeError as error:  # instead of returning False
-                raise self._refused("prepare the engine", hint=_FREE_MEMORY) from error
+                raise self._refused("prepare the engine", hint=FREE_MEMORY) from error
         for spec in inputs:
             shape = tuple(batch if length is None else length for length in spec.shape)
             if None in spec.shape and not self._context.set_input_shape(spec.name, shape):
@@ -93,6 +93,4 @@ class BatchContext:
         del self._context
 
     def _refused(self, what: str, hint: str) -> EngineError:
-        return EngineError(
-            f"TensorRT cannot {what}: {self._errors.text('no reason given')}", where=self._path, hint=hint
-        )
+        return self._errors.refused(f"cannot {what}", self._path, hint)

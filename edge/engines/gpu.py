@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from edge.contract.errors import EngineError, MissingDependency
+from edge.contract.errors import DeviceLostError, EngineError, MissingDependency
 
 _NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING: does not synchronise with the default stream, which cannot be captured."""
 
 _BUILD_AGAIN = "build it for this machine's CUDA: pip install --force-reinstall --no-cache-dir pycuda"
 _NO_DRIVER = "engines need an NVIDIA GPU (in a container: --runtime nvidia); on a laptop run the .onnx file"
+
+_RESTART = "start again; if it happens again, `sudo dmesg` may tell why"
+FREE_MEMORY = "close other programs, or build the engines with a smaller --max_batch"
 
 _context_lock = threading.Lock()
 
@@ -51,22 +55,44 @@ class Gpu:
             with _context_lock:
                 self._context = _primary_context(driver)
         except driver.Error as error:
-            raise EngineError(f"no usable NVIDIA GPU: {error}", hint=_NO_DRIVER) from error
+            raise EngineError(f"no usable NVIDIA GPU: {error}", hint=self._hint(error) or _NO_DRIVER) from error
 
     @contextmanager
-    def current(self) -> Iterator[None]:
+    def current(self, engine: object = None) -> Iterator[None]:
         """Make the context current on this thread; engines may be opened and run on different threads.
 
-        Turns the driver's errors inside the block, such as out of memory or a failed kernel, into EngineError.
+        Turns the driver's errors inside the block into EngineError. Whatever failed, raises DeviceLostError if nothing
+        can be run any more; the engine is then never destroyed, because TensorRT's destructors would abort the process.
         """
         try:
             self._context.push()
             try:
                 yield
+            except (self.driver.Error, EngineError) as error:
+                if self.is_lost() and not isinstance(error, DeviceLostError):
+                    keep_for_ever(engine)
+                    what = error.what if isinstance(error, EngineError) else error
+                    raise DeviceLostError(f"the GPU failed: {what}", where=self.name, hint=_RESTART) from error
+                raise
             finally:
                 self._context.pop()
         except self.driver.Error as error:
-            raise EngineError(f"GPU error: {error}", where=self.name) from error
+            raise EngineError(f"GPU error: {error}", where=self.name, hint=self._hint(error)) from error
+
+    def is_lost(self) -> bool:
+        """Whether the current context is dead: after a kernel's fault every call returns its error again.
+
+        Source: CUDA_ERROR_LAUNCH_FAILED and its like in the CUDA Driver API: "the process must be terminated and
+        relaunched".
+        """
+        try:
+            self.driver.mem_get_info()
+        except self.driver.Error:
+            return True
+        return False
+
+    def _hint(self, error: Exception) -> str | None:
+        return FREE_MEMORY if isinstance(error, self.driver.MemoryError) else None
 
     def stream(self) -> Any:
         """A new non-blocking stream."""
@@ -75,6 +101,11 @@ class Gpu:
     def event(self) -> Any:
         """A new event with timing. Waiting for it blocks instead of spinning, which leaves the core to other stages."""
         return self.driver.Event(self.driver.event_flags.BLOCKING_SYNC)
+
+
+def keep_for_ever(owner: object) -> None:
+    """Never destroy the object, nor what it refers to, not even when Python ends: adds a reference that stays."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner))
 
 
 @cache

@@ -20,7 +20,7 @@ from edge.engines.batch_context import BatchContext
 from edge.engines.cuda_graph import driver_library
 from edge.engines.engine import Arrays, TensorSpec, check_arrays
 from edge.engines.engine_manifest import read_engine_manifest
-from edge.engines.gpu import Gpu
+from edge.engines.gpu import Gpu, keep_for_ever
 from edge.engines.tensor_buffer import TensorBuffer
 from edge.engines.tensorrt_log import ErrorLog
 
@@ -57,12 +57,16 @@ class TensorRtEngine:
         self._path, self._gpu = path, Gpu()
         self._mapped = self._gpu.integrated if mapped is None else mapped
         self._manifest = read_engine_manifest(path, trt.__version__, self._gpu.name, self._gpu.compute_capability)
-        with self._gpu.current(), ExitStack() as resources:
-            self._deserialise(trt)
-            self._create_contexts()
-            self._allocate(resources)
-            self._no_graph_reason = self._capture_graphs() if graphs else "disabled"
-            self._resources = resources.pop_all()
+        self._resources = ExitStack()
+        with self._gpu.current(self):
+            try:
+                self._deserialise(trt)
+                self._create_contexts()
+                self._allocate()
+                self._no_graph_reason = self._capture_graphs() if graphs else "disabled"
+            except BaseException:
+                self.close()
+                raise
 
     def describe(self) -> str:
         graph = f"no CUDA graph ({self._no_graph_reason})" if self._no_graph_reason else "CUDA graph"
@@ -73,17 +77,17 @@ class TensorRtEngine:
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         check_arrays(self.inputs, inputs, str(self._path))
         batch, context = self._context_for(inputs)
-        with self._gpu.current():
+        with self._gpu.current(self):
             for name, array in inputs.items():
                 buffer = self._buffers[name]
                 buffer.host[: array.size].reshape(array.shape)[...] = array
-                buffer.upload(array.size, self._stream)
+                buffer.upload(array.size)
             self._started.record(self._stream)
             context.launch()
             self._ended.record(self._stream)
             shapes = {s.name: _output_shape(s, context, batch) for s in self.outputs}
             for name, shape in shapes.items():
-                self._buffers[name].download(math.prod(shape), self._stream)
+                self._buffers[name].download(math.prod(shape))
             self._downloaded.record(self._stream)
             self._downloaded.synchronize()
             self.device_s = self._ended.time_since(self._started) / 1000
@@ -91,12 +95,15 @@ class TensorRtEngine:
         return {n: self._buffers[n].host[: math.prod(shape)].reshape(shape).copy() for n, shape in shapes.items()}
 
     def close(self) -> None:
-        """Free the GPU's memory."""
-        with self._gpu.current():
+        """Free the GPU's memory, unless the GPU is lost."""
+        with self._gpu.current(self):
+            if self._gpu.is_lost():
+                keep_for_ever(self)
+                return
             self._resources.close()
-            del self._contexts, self._buffers, self._started, self._ended, self._downloaded, self._stream
-            # In this order: a runtime must outlive its engines.
-            del self._engine, self._runtime
+            # The latest first: a runtime must outlive its engines.
+            while vars(self):
+                vars(self).popitem()
 
     def _deserialise(self, trt: Any) -> None:
         self._errors = ErrorLog(trt)
@@ -111,11 +118,7 @@ class TensorRtEngine:
             self._runtime.DLA_core = core
         self._engine = self._runtime.deserialize_cuda_engine(self._path.read_bytes())
         if self._engine is None:
-            raise EngineError(
-                f"TensorRT refuses the engine: {self._errors.text('no reason given')}",
-                where=self._path,
-                hint="build it again on this machine",
-            )
+            raise self._errors.refused("refuses the engine", self._path, "build it again on this machine")
         names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
         inputs = [n for n in names if self._engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
         self.inputs = tuple(self._spec(n) for n in inputs)
@@ -134,19 +137,19 @@ class TensorRtEngine:
         if any(s.shape[:1] == (None,) for s in self.inputs):
             self.outputs = tuple(_with_dynamic_batch(s, self._contexts) for s in self.outputs)
 
-    def _allocate(self, resources: ExitStack) -> None:
-        """Allocate and bind a buffer for every tensor. resources: frees them in reverse order, on failure or close."""
+    def _allocate(self) -> None:
+        """Allocate and bind a buffer for every tensor; ``close`` frees them in reverse order."""
         self._buffers: dict[str, TensorBuffer] = {}
         for spec in (*self.inputs, *self.outputs):
             size = max(math.prod(context.shapes[spec.name]) for context in self._contexts)
-            self._buffers[spec.name] = TensorBuffer(self._gpu, size, spec.dtype, mapped=self._mapped)
-            resources.callback(self._buffers[spec.name].free)
+            self._buffers[spec.name] = TensorBuffer(self._gpu, self._stream, size, spec.dtype, mapped=self._mapped)
+            self._resources.callback(self._buffers[spec.name].free)
         for context in self._contexts:
             # Registered last, so closed before the buffers that its graph uses.
-            resources.callback(context.close)
+            self._resources.callback(context.close)
             context.bind({name: buffer.address for name, buffer in self._buffers.items()})
         # First of all: work that is still enqueued, as after a failed run, uses graphs, contexts and buffers.
-        resources.callback(self._stream.synchronize)
+        self._resources.callback(self._stream.synchronize)
 
     def _capture_graphs(self) -> str:
         """Capture every context as a CUDA graph. Returns why that failed, empty on success.

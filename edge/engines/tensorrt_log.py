@@ -5,8 +5,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from functools import cache
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
+
+from edge.contract.errors import EngineError
+from edge.engines.gpu import FREE_MEMORY
 
 MAX_ERRORS = 20
 """A device that fails at every frame must not fill its memory with messages."""
@@ -31,8 +35,14 @@ class ErrorLog:
         self._errors.append(message)
 
     def text(self, default: str) -> str:
-        """All errors, oldest first, or ``default`` if there are none."""
-        return "; ".join(self._errors) or default
+        """All errors, oldest first, each once, or ``default`` if there are none."""
+        return "; ".join(dict.fromkeys(self._errors)) or default
+
+    def refused(self, what: str, path: Path | None = None, hint: str | None = None) -> EngineError:
+        """What TensorRT cannot do, and why. hint: unless the reason is a lack of memory."""
+        why = self.text("no reason given")
+        hint = FREE_MEMORY if "out of memory" in why else hint
+        return EngineError(f"TensorRT {what}: {why}", where=path, hint=hint)
 
     def clear(self) -> None:
         self._errors.clear()

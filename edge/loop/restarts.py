@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from edge.contract.errors import StageError
+from edge.contract.errors import DeviceLostError, StageError
 from edge.contract.intervals import require_in
 
 
@@ -58,7 +58,12 @@ class Restartable(Generic[Component]):
         return self._component
 
     def record_failure(self, error: Exception) -> str:
-        """Close the failed component. Returns a description; raises StageError when the restart budget is spent."""
+        """Close the failed component. Returns a description.
+
+        Raises StageError if no restart can help, or the restart budget is spent.
+        """
+        if isinstance(error, DeviceLostError):
+            raise StageError(f"the {self._stage} stage cannot go on: {error}") from error
         now = self._clock()
         self._failure_times.append(now)
         while now - self._failure_times[0] > self._config.within_s:

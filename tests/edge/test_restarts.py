@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from parts import IMAGE
 
-from edge.contract.errors import ConfigError, StageError
+from edge.contract.errors import ConfigError, DeviceLostError, StageError
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Pose
 from edge.loop.pose_stage import EstimatorStage
@@ -71,6 +71,14 @@ def test_an_estimator_that_fails_to_close_is_a_warning_and_reopened(monkeypatch)
     monkeypatch.setattr(Estimator, "close", lambda estimator: 1 / 0)
     assert estimate(pose).failure == "pose: out of memory" and estimate(pose).failure is None
     assert warnings[0] == "the pose stage does not close: division by zero" and log == ["open", "open"]
+
+
+def test_a_lost_gpu_ends_the_run_at_once_and_nothing_on_it_is_closed():
+    """Opening another engine in the same process would crash in TensorRT."""
+    pose, _, log, warnings = stage([DeviceLostError("the GPU failed: launch failure", hint="start again")])
+    with pytest.raises(StageError, match=r"^the pose stage cannot go on: the GPU failed: launch failure; start again$"):
+        estimate(pose)
+    assert log == ["open"] and warnings == []
 
 
 def test_nan_keypoints_are_a_failure_not_a_person():

@@ -51,7 +51,7 @@ def test_what_tensorrt_cannot_make_is_one_clear_error(built, monkeypatch: pytest
     if refused == "a context":
         monkeypatch.setattr(trt.ICudaEngine, "create_execution_context", lambda self: None)
     monkeypatch.setattr(trt.IExecutionContext, "set_optimization_profile_async", fails)
-    with pytest.raises(EngineError, match="TensorRT cannot prepare the engine: no reason given; free memory, or"):
+    with pytest.raises(EngineError, match="TensorRT cannot prepare the engine: no reason given; close other"):
         TensorRtEngine(path)
 
 
