@@ -13,7 +13,7 @@ from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser, student_file
 from edge.recognition.self_test import SelfTest
-from edge.recognition.streaming.network import PERIODS, stream_file
+from edge.recognition.streaming.network import STREAMS
 from edge.recognition.streaming.recogniser import has_stream, open_stream_recogniser
 
 
@@ -77,8 +77,8 @@ def _stream_is_better(bundle: Bundle, config: RecogniserConfig, decisions: Decis
 
 
 def _only_clips_have_an_engine(bundle: Bundle, config: RecogniserConfig) -> bool:
-    engines = [(bundle.folder / stream_file(period, config.precision)).with_suffix(".engine") for period in PERIODS]
-    return student_file(bundle, config.precision).suffix == ".engine" and not any(path.is_file() for path in engines)
+    stream = bundle.folder / STREAMS[config.precision]
+    return student_file(bundle, config.precision).suffix == ".engine" and not stream.with_suffix(".engine").is_file()
 
 
 def _lost_points(bundle: Bundle, form: StreamForm, precision: str) -> float | None:
