@@ -21,5 +21,5 @@ def test_one_line_says_what_where_and_what_to_do(name, tmp_path, capfd, request)
         argv = prepared(name, tmp_path, request)
         before = files(tmp_path)
         line = refused(argv, capfd)
-    assert str(TABLE[name].__doc__) in line
+    assert TABLE[name].says in line
     assert files(tmp_path) == before

@@ -9,7 +9,7 @@ import cv2
 import networks
 import numpy as np
 import onnx
-from bad_input.table import Argv, good_bundle, relist, row
+from bad_input.table import Argv, good_bundle, relist, row, rows, words
 
 
 def some_clips(count: int = 12, frames: int = 32, joints: int = 13) -> np.ndarray:
@@ -21,53 +21,57 @@ def clips_file(folder: Path, clips: np.ndarray, name: str = "clips.npz") -> Path
     return folder / name
 
 
-def quantised(folder: Path, clips: np.ndarray | None = None, *more: str | Path) -> Argv:
+def quantised(folder: Path, flags: str = "", clips: np.ndarray | None = None) -> Argv:
     given = clips_file(folder, some_clips() if clips is None else clips)
-    return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", given, *more]
+    return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", given, *words(folder, flags)]
 
 
-def altered(folder: Path, change: Callable[[onnx.ModelProto], object]) -> Argv:
-    """Quantise a student whose network was altered."""
-    argv, path = quantised(folder), folder / "bundle" / "student.onnx"
-    model = onnx.load(path)
-    change(model)
-    onnx.save(model, path)
-    relist(folder / "bundle")
-    return argv
+def with_a_value(value: float, clip: int) -> np.ndarray:
+    clips = some_clips()
+    clips[clip, 0, 3, 2] = value
+    return clips
+
+
+rows(
+    quantised,
+    {
+        "--float_layers 9": "float_layers 9 is not between 0 and 4",
+        "--samples -3": "samples -3 and seed 0 are out of range; samples start at 1",
+        "--seed -1": "samples 256 and seed -1 are out of range; samples start at 1, seeds at 0",
+        "--clips {}/nowhere.npz": "nowhere.npz",
+    },
+)
 
 
 @row()
 def a_calibration_set_of_no_clips(folder: Path) -> Argv:
     """clips are float32 (0, 3, 32, 13, 1), which do not fit (N, 3, 32, 13, 1); export the clips for this bundle"""
-    return quantised(folder, some_clips(0))
+    return quantised(folder, clips=some_clips(0))
 
 
 @row()
 def calibration_clips_that_are_not_numbers(folder: Path) -> Argv:
     """clips.npz: clip 5 contains NaN, infinite or too large values"""
-    clips = some_clips()
-    clips[5, 0, 3, 2] = np.nan
-    return quantised(folder, clips)
-
-
-@row()
-def a_test_set_with_infinite_values(folder: Path) -> Argv:
-    """test.npz: clip 2 contains NaN, infinite or too large values"""
-    clips = some_clips()
-    clips[2, 1] = np.inf
-    return quantised(folder, None, "--test", clips_file(folder, clips, "test.npz"))
+    return quantised(folder, clips=with_a_value(np.nan, clip=5))
 
 
 @row()
 def calibration_clips_of_other_joints(folder: Path) -> Argv:
     """clips are float32 (8, 3, 32, 17, 1), which do not fit (N, 3, 32, 13, 1)"""
-    return quantised(folder, some_clips(8, joints=17))
+    return quantised(folder, clips=some_clips(8, joints=17))
 
 
 @row()
 def calibration_clips_of_another_length(folder: Path) -> Argv:
     """clips are float32 (4, 3, 16, 13, 1), which do not fit (N, 3, 32, 13, 1)"""
-    return quantised(folder, some_clips(4, frames=16))
+    return quantised(folder, clips=some_clips(4, frames=16))
+
+
+@row()
+def a_test_set_with_infinite_values(folder: Path) -> Argv:
+    """test.npz: clip 2 contains NaN, infinite or too large values"""
+    clips_file(folder, with_a_value(np.inf, clip=2), "test.npz")
+    return quantised(folder, "--test {}/test.npz")
 
 
 @row()
@@ -75,12 +79,6 @@ def verification_clips_of_another_length(folder: Path) -> Argv:
     """clips are float32 (4, 3, 16, 13, 1), which do not fit (N, 3, 32, 13, 1)"""
     given = clips_file(folder, some_clips(4, frames=16))
     return ["calibrate", "verify", "--bundle", good_bundle(folder), "--clips", given]
-
-
-@row()
-def calibration_clips_that_are_not_there(folder: Path) -> Argv:
-    """nowhere.npz"""
-    return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", folder / "nowhere.npz"]
 
 
 @row()
@@ -100,27 +98,9 @@ def calibration_labels_that_are_texts(folder: Path) -> Argv:
 
 
 @row()
-def more_float_layers_than_there_are(folder: Path) -> Argv:
-    """float_layers 9 is not between 0 and 4"""
-    return quantised(folder, None, "--float_layers", "9")
-
-
-@row()
-def a_negative_number_of_samples(folder: Path) -> Argv:
-    """samples -3 and seed 0 are out of range; samples start at 1"""
-    return quantised(folder, None, "--samples", "-3")
-
-
-@row()
-def a_negative_seed(folder: Path) -> Argv:
-    """samples 256 and seed -1 are out of range; samples start at 1, seeds at 0"""
-    return quantised(folder, None, "--seed", "-1")
-
-
-@row()
-def a_disk_that_is_full(folder: Path) -> Argv:
+def a_disk_that_is_full_when_a_network_is_quantised(folder: Path) -> Argv:
     """temporary files cannot be written: File too large; free some space there, or set TMPDIR"""
-    argv = quantised(folder, None, "--float_layers", "0")
+    argv = quantised(folder, "--float_layers 0")
     resource.setrlimit(resource.RLIMIT_FSIZE, (4500, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     return argv
 
@@ -151,6 +131,16 @@ def a_truncated_network_to_quantise(folder: Path) -> Argv:
     return argv
 
 
+def altered(folder: Path, change: Callable[[onnx.ModelProto], object]) -> Argv:
+    """Quantise a student whose network was altered."""
+    argv, path = quantised(folder), folder / "bundle" / "student.onnx"
+    model = onnx.load(path)
+    change(model)
+    onnx.save(model, path)
+    relist(folder / "bundle")
+    return argv
+
+
 @row()
 def a_network_of_another_operator_set(folder: Path) -> Argv:
     """student.onnx: is not valid ONNX"""
@@ -170,21 +160,19 @@ def a_network_to_quantise_that_answers_nan(folder: Path) -> Argv:
     return altered(folder, lambda model: next(t for t in model.graph.initializer if t.name == "b4").CopyFrom(nan))
 
 
-def posed(folder: Path, *more: str | Path) -> Argv:
+def posed(folder: Path, flags: str = "") -> Argv:
     network = networks.student(folder / "pose.onnx")
-    return ["calibrate", "pose", "--network", network, "--frames", folder, *more]
+    return ["calibrate", "pose", "--network", network, "--frames", folder, *words(folder, flags)]
 
 
-@row()
-def a_negative_number_of_images(folder: Path) -> Argv:
-    """the number of images must be at least 1"""
-    return posed(folder, "--samples", "-1")
-
-
-@row()
-def agreement_above_100_percent(folder: Path) -> Argv:
-    """min_agreement is 101.0; give a number in [0, 100]"""
-    return posed(folder, "--min_people_agreement", "101")
+rows(
+    posed,
+    {
+        "--samples -1": "the number of images must be at least 1",
+        "--min_people_agreement 101": "min_agreement is 101.0; give a number in [0, 100]",
+        "--out {}/sub/../pose.onnx": "pose.onnx: INT8 would overwrite the FP32 network; give another --out",
+    },
+)
 
 
 @row()
@@ -192,12 +180,6 @@ def a_student_given_as_a_pose_network(folder: Path) -> Argv:
     """pose.onnx: not a trt_pose network: it needs 18"""
     cv2.imwrite(str(folder / "0.png"), np.full((8, 8, 3), 128, np.uint8))
     return posed(folder)
-
-
-@row()
-def int8_output_over_its_fp32_source(folder: Path) -> Argv:
-    """pose.onnx: INT8 would overwrite the FP32 network; give another --out"""
-    return posed(folder, "--out", folder / "sub" / ".." / "pose.onnx")
 
 
 @row()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import networks
-from bad_input.table import Argv, good_bundle, poses, relist, row, run
+from bad_input.table import Argv, good_bundle, relist, replayed, row, run
 
 from edge.contract.bundle import sha256_of
 from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
@@ -85,38 +85,35 @@ def an_engine_whose_record_was_cut(folder: Path) -> Argv:
     return argv
 
 
+def recorded(folder: Path, **changes: object) -> Argv:
+    """edge run beside an engine whose record was altered."""
+    argv, path = built(folder), folder / "bundle" / "student.int8.engine.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return argv
+
+
 @row(needs="orin")
 def an_engine_whose_record_names_no_network(folder: Path) -> Argv:
     """student.int8.engine.json is not a valid manifest: onnx must be the name of a file; build it again"""
-    argv = built(folder)
-    path = folder / "bundle" / "student.int8.engine.json"
-    path.write_text(path.read_text().replace("student.int8.onnx", ""))
-    return argv
+    return recorded(folder, onnx="")
 
 
 @row(needs="orin")
 def an_engine_whose_record_has_a_core_that_is_no_number(folder: Path) -> Argv:
     """student.int8.engine.json is not a valid manifest: options.dla_core must be a whole number; build it again"""
-    argv = built(folder)
-    path = folder / "bundle" / "student.int8.engine.json"
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps({**record, "options": {"dla_core": "first"}}))
-    return argv
+    return recorded(folder, options={"dla_core": "first"})
 
 
 @row(needs="orin")
 def an_engine_whose_comparison_is_a_number(folder: Path) -> Argv:
     """student.int8.engine.json is not a valid manifest: comparison must be a mapping, not 3; build it again"""
-    argv = built(folder)
-    path = folder / "bundle" / "student.int8.engine.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "comparison": 3}))
-    return argv
+    return recorded(folder, comparison=3)
 
 
 @row(needs="onnxruntime_for_another_numpy")
 def a_runtime_that_does_not_load(folder: Path) -> Argv:
     """onnxruntime, which is installed but does not load: numpy.core.multiarray failed to import; install it again"""
-    return run(folder, source=f"replay://{poses(folder, 9)}")
+    return replayed(folder)
 
 
 @row()

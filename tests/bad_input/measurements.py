@@ -7,27 +7,54 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bad_input.table import Argv, good_bundle, poses, row, video
+from bad_input.table import Argv, good_bundle, poses, row, rows, video, words
 
 from edge.bench.latency_report import FORMAT
 
 
-def accuracy(folder: Path, *more: str, **arrays: object) -> Argv:
+def measured(folder: Path, flags: str) -> Argv:
+    return ["edge", *words(folder, flags)]
+
+
+rows(
+    measured,
+    {
+        "bench latency --frames 30 --warm_up_frames 30 --out {}/out": (
+            "30 frames, 30 to warm up; give at least twice as many frames, or fewer to warm up"
+        ),
+        "soak --source {}/nowhere.mp4": "nowhere.mp4: no frame received; give a readable video",
+        "soak --minutes 1 --warm_up_minutes 2": (
+            "minutes is 1, warm_up_minutes is 2; give a longer run, or a shorter warm-up, above 0"
+        ),
+    },
+)
+
+
+ZEROS = np.zeros((2, 3, 32, 13, 1))
+
+
+def accuracy(folder: Path, flags: str = "", **arrays: object) -> Argv:
     np.savez(folder / "test.npz", **arrays)
-    bundle = good_bundle(folder)
-    return ["edge", "bench", "accuracy", "--bundle", bundle, "--clips", folder / "test.npz", *more]
+    good_bundle(folder)
+    return measured(folder, f"bench accuracy --bundle {{0}}/bundle --clips {{0}}/test.npz {flags}")
 
 
 @row()
 def clips_without_labels(folder: Path) -> Argv:
     """labels are int64 (0,), which do not fit 2 clips"""
-    return accuracy(folder, clips=np.zeros((2, 3, 32, 13, 1)))
+    return accuracy(folder, clips=ZEROS)
 
 
 @row()
 def clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
     """labels range from 0 to 4 for 4 classes"""
-    return accuracy(folder, clips=np.zeros((2, 3, 32, 13, 1)), labels=[0, 4])
+    return accuracy(folder, clips=ZEROS, labels=[0, 4])
+
+
+@row()
+def a_floor_above_everything(folder: Path) -> Argv:
+    """min_top1 is 101.0; give a number in [0, 100]"""
+    return accuracy(folder, "--min_top1 101", clips=ZEROS, labels=[0, 1])
 
 
 @row()
@@ -47,18 +74,6 @@ def clips_that_would_run_code(folder: Path) -> Argv:
             return os.mkdir, (str(folder / "run"),)
 
     return accuracy(folder, clips=np.array([Payload()], object), labels=[0])
-
-
-@row()
-def a_floor_above_everything(folder: Path) -> Argv:
-    """min_top1 is 101.0; give a number in [0, 100]"""
-    return accuracy(folder, "--min_top1", "101", clips=np.zeros((2, 3, 32, 13, 1)), labels=[0, 1])
-
-
-@row()
-def a_measurement_that_is_all_warm_up(folder: Path) -> Argv:
-    """30 frames, 30 to warm up; give at least twice as many frames, or fewer to warm up"""
-    return ["edge", "bench", "latency", "--frames", "30", "--warm_up_frames", "30", "--out", folder / "out"]
 
 
 @row()
@@ -98,25 +113,6 @@ def a_comparison_with_a_figure_of_hundreds_of_digits(folder: Path) -> Argv:
 
 
 @row()
-def a_threshold_from_clips_of_other_joints(folder: Path) -> Argv:
-    """clips are float64 (2, 3, 32, 17, 1), which do not fit (N, 3, 32, 13, 1)"""
-    np.savez(folder / "test.npz", clips=np.zeros((2, 3, 32, 17, 1)), labels=[0, 1])
-    return ["edge", "threshold", "--bundle", good_bundle(folder), "--clips", folder / "test.npz"]
-
-
-@row()
-def a_soak_of_a_video_that_is_not_there(folder: Path) -> Argv:
-    """nowhere.mp4: no frame received; give a readable video"""
-    return ["edge", "soak", "--source", folder / "nowhere.mp4"]
-
-
-@row()
-def a_soak_that_is_all_warm_up(folder: Path) -> Argv:
-    """minutes is 1, warm_up_minutes is 2; give a longer run, or a shorter warm-up, above 0"""
-    return ["edge", "soak", "--minutes", "1", "--warm_up_minutes", "2"]
-
-
-@row()
 def a_soak_whose_report_is_its_source(folder: Path) -> Argv:
     """clip.mp4 is the source itself; give the output another name"""
     given = video(folder)
@@ -137,48 +133,54 @@ def a_soak_whose_report_is_a_folder(folder: Path) -> Argv:
     return ["edge", "soak", "--source", video(folder), "--bundle", good_bundle(folder), "--report", folder, *absent]
 
 
-def judged(folder: Path, **arrays: object) -> Argv:
-    np.savez(folder / "test.npz", **arrays)
+def judged(folder: Path, clips: object, labels: object = (0, 1)) -> Argv:
+    np.savez(folder / "test.npz", clips=clips, labels=labels)
     return ["edge", "threshold", "--bundle", good_bundle(folder), "--clips", folder / "test.npz"]
+
+
+@row()
+def a_threshold_from_clips_of_other_joints(folder: Path) -> Argv:
+    """clips are float64 (2, 3, 32, 17, 1), which do not fit (N, 3, 32, 13, 1)"""
+    return judged(folder, np.zeros((2, 3, 32, 17, 1)))
 
 
 @row()
 def a_threshold_of_labels_that_are_no_whole_numbers(folder: Path) -> Argv:
     """labels are float64 (2,), which do not fit 2 clips: give whole numbers (N,)"""
-    return judged(folder, clips=np.zeros((2, 3, 32, 13, 1)), labels=[0.0, 1.5])
+    return judged(folder, ZEROS, labels=[0.0, 1.5])
 
 
 @row()
 def a_threshold_of_clips_that_are_not_numbers(folder: Path) -> Argv:
     """clip 0 contains NaN, infinite or too large values"""
-    return judged(folder, clips=np.full((2, 3, 32, 13, 1), np.nan), labels=[0, 1])
+    return judged(folder, ZEROS + np.nan)
 
 
 @row()
 def a_threshold_of_clips_too_large_for_the_network(folder: Path) -> Argv:
     """clip 0 contains NaN, infinite or too large values"""
-    return judged(folder, clips=np.full((2, 3, 32, 13, 1), 1e300), labels=[0, 1])
+    return judged(folder, ZEROS + 1e300)
+
+
+@row()
+def clips_that_would_run_a_program(folder: Path) -> Argv:
+    """test.npz: not a readable .npz file: Object arrays cannot be loaded"""
+    return judged(folder, np.array([None, {}], dtype=object))
 
 
 @row()
 def a_threshold_of_one_array(folder: Path) -> Argv:
     """test.npz: not a readable .npz file: it is another format"""
-    argv = judged(folder, clips=[0])
+    argv = judged(folder, [0])
     with (folder / "test.npz").open("wb") as stream:
         np.save(stream, np.zeros(3))
     return argv
 
 
 @row()
-def clips_that_would_run_a_program(folder: Path) -> Argv:
-    """test.npz: not a readable .npz file: Object arrays cannot be loaded"""
-    return judged(folder, clips=np.array([None, {}], dtype=object), labels=[0, 1])
-
-
-@row()
 def an_archive_of_texts(folder: Path) -> Argv:
     """test.npz: 'clips' is not an array"""
-    argv = judged(folder, clips=[0])
+    argv = judged(folder, [0])
     with zipfile.ZipFile(folder / "test.npz", "w") as archive:
         archive.writestr("clips.npy", "0.1, 0.2")
     return argv

@@ -14,10 +14,11 @@ from bad_input import (  # noqa: F401 each adds its rows to the table
     estimators,
     measurements,
     outputs,
+    pose_recordings,
     sources,
     training,
 )
-from bad_input.table import NEEDS, TABLE
+from bad_input.table import TABLE
 
 import calibrate.__main__
 import edge.__main__
@@ -45,9 +46,10 @@ def disk_as_before() -> Iterator[None]:
 
 def prepared(name: str, folder: Path, request: pytest.FixtureRequest) -> list[str]:
     """The command line of a row, on the machine that it needs."""
-    if name in NEEDS:
-        request.getfixturevalue(NEEDS[name])
-    return [str(word) for word in TABLE[name](folder)]
+    row = TABLE[name]
+    if row.needs:
+        request.getfixturevalue(row.needs)
+    return [str(word) for word in row.prepare(folder)]
 
 
 def refused(argv: Sequence[str], capfd: pytest.CaptureFixture[str]) -> str:

@@ -1,8 +1,8 @@
-"""The table: each row is a function that prepares a folder and returns the command line; its docstring is what the
-one line must say, and its name is the kind of bad input."""
+"""The table: each row prepares a folder and returns the command line; its name is the kind of bad input."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,23 +13,44 @@ from edge.capture.pose_recording import RecordingHeader
 from edge.contract.bundle import read_bundle, write_manifest
 
 Argv = list[str | Path]
-Row = Callable[[Path], Argv]
-TABLE: dict[str, Row] = {}
 HEADER = RecordingHeader("trt_pose-18", 30.0, (64, 48)).line()
-NEEDS: dict[str, str] = {}
-"""The fixture without which a row cannot run."""
 
 
-def row(*, needs: str = "") -> Callable[[Row], Row]:
-    """Add a row to the table. needs: the machine that it is run on, a fixture of machines.py; by default a laptop."""
+class Row(NamedTuple):
+    """says: what the one line must say. needs: the machine that it is run on, a fixture of machines.py; or a laptop."""
 
-    def add(function: Row) -> Row:
-        TABLE[function.__name__] = function
-        if needs:
-            NEEDS[function.__name__] = needs
+    says: str
+    prepare: Callable[[Path], Argv]
+    needs: str = ""
+
+
+TABLE: dict[str, Row] = {}
+
+
+def add(name: str, row: Row) -> None:
+    assert name not in TABLE, f"there are two rows {name}"
+    TABLE[name] = row
+
+
+def row(*, needs: str = "") -> Callable[[Callable[[Path], Argv]], Callable[[Path], Argv]]:
+    """Add a function as a row: its docstring is what the line must say."""
+
+    def decorate(function: Callable[[Path], Argv]) -> Callable[[Path], Argv]:
+        add(function.__name__, Row(str(function.__doc__), function, needs))
         return function
 
-    return add
+    return decorate
+
+
+def rows(prepare: Callable[[Path, str], Argv], lines: dict[str, str]) -> None:
+    """Add a row for each text that ``prepare`` takes; text -> what the line must say."""
+    for text, says in lines.items():
+        add(f"{prepare.__name__}: {text}", Row(says, lambda folder, text=text: prepare(folder, text)))
+
+
+def words(folder: Path, flags: str) -> Argv:
+    """Flags of a command line, in which {} is the folder."""
+    return [word.format(folder) for word in flags.split()]
 
 
 def video(folder: Path, frames: int = 30, codec: str = "mp4v", name: str = "clip.mp4") -> Path:
@@ -58,6 +79,16 @@ def run(folder: Path, *, source: str | Path | None = None, bundle: Path | None =
     sinks = ("--sinks.video", out / "a.mp4", "--sinks.json", out / "a.jsonl", "--sinks.picture", out / "a.png")
     report = ("--report", out / "latency.json")
     return ["edge", "run", "--source", source, "--bundle", bundle, *sinks, *report, *more]
+
+
+def run_with(folder: Path, flags: str) -> Argv:
+    """The same with more flags, see words."""
+    return run(folder, more=words(folder, flags))
+
+
+def replayed(folder: Path, *more: str | Path, bundle: Path | None = None) -> Argv:
+    """The same on poses in which nobody is: no pose network is loaded."""
+    return run(folder, source=f"replay://{poses(folder, 9)}", bundle=bundle, more=[*more])
 
 
 def poses(folder: Path, frames: int) -> Path:
