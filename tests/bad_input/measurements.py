@@ -87,7 +87,7 @@ def a_measurement_of_a_source_that_is_too_short(folder: Path) -> Argv:
 def a_comparison_with_what_is_no_report(folder: Path) -> Argv:
     """before.json: this is not a latency report, or one of another release"""
     for name in ("before.json", "after.json"):
-        (folder / name).write_text("{}")
+        (folder / name).write_text('{"format": "another"}')
     return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "after.json"]
 
 

@@ -14,7 +14,6 @@ from edge.contract.preprocess import clip_tensor
 from edge.contract.types import Event
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK
 from edge.loop.action_stage import check_mapping
-from edge.recognition.decisions import DecisionConfig
 
 FPS = 30.0
 
@@ -158,13 +157,3 @@ def test_an_estimator_that_lacks_joints_is_refused():
         check_mapping(layout("trt_pose-18"), layout("kinect-20"))
     check_mapping(layout("blazepose-33"), layout("kinect-20"))
     check_mapping(layout("trt_pose-18"), layout("penn-13"))
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"hz": 0}, {"stride_frames": 0}, {"smoothing": 0}, {"min_score": 1.5}, {"min_fill": -0.1}, {"hold": 2}]
-)
-def test_invalid_values_are_refused(wrong):
-    from edge.contract.errors import ConfigError
-
-    with pytest.raises(ConfigError):
-        DecisionConfig(**wrong)

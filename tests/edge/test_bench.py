@@ -18,10 +18,7 @@ from edge.bench.distribution_plot import FILL, ROW, distribution_plot
 from edge.bench.latency_report import FORMAT, as_markdown
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle
-from edge.contract.layouts import layout
-from edge.contract.preprocess import clip_tensor
 from edge.latency import Latency
-from edge.recognition.labelled_clips import labelled_clips
 
 
 def test_single_stream_is_the_ninetieth_of_a_hundred_and_the_ninth_of_ten():
@@ -195,49 +192,6 @@ def test_a_missed_minimum_is_exit_code_1(bundle_folder, clips, capsys):
     with pytest.raises(SystemExit) as left:
         command("accuracy", "--bundle", bundle_folder, "--clips", clips, "--min_top1", 75.1)
     assert left.value.code == 1 and "missed: top1 75.00 of 75.1" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("kind", [np.int64, np.uint64, np.uint8])
-def test_recordings_become_clips_as_in_the_loop(bundle_folder, tmp_path, kind):
-    bundle, rng = read_bundle(bundle_folder), np.random.default_rng(3)
-    lengths, joints = np.array([70, 64], kind), len(layout("penn-13"))
-    keypoints = np.concatenate([rng.uniform(0, 300, (n, joints, 2)) for n in lengths])
-    keypoints = np.concatenate([keypoints, np.ones((*keypoints.shape[:2], 1))], axis=2).astype(np.float32)
-    times_s = np.concatenate([np.arange(n) / 25 for n in lengths])
-    np.savez(tmp_path / "r.npz", keypoints=keypoints, times_s=times_s, length=lengths, labels=[0, 1])
-    found, labels = labelled_clips(tmp_path / "r.npz", bundle)
-    whole = [(keypoints[:70], times_s[:70]), (keypoints[70:], times_s[70:])]
-    wanted = [clip_tensor([body], layout("penn-13"), bundle.manifest.preprocessing) for body in whole]
-    np.testing.assert_allclose(found, np.stack(wanted), atol=1e-5)
-    assert labels.tolist() == [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("arrays", "words"),
-    [
-        ({"labels": [0]}, "the file has labels"),
-        ({"clips": np.zeros((2, 3, 32, 13, 1)), "labels": [0]}, "do not fit"),
-        ({"clips": np.zeros((1, 3, 32, 17, 1)), "labels": [0]}, "do not fit"),
-        ({"clips": np.zeros((1, 3, 32, 13, 1)), "labels": [4]}, "for 4 classes"),
-        ({"clips": np.full((1, 3, 32, 13, 1), np.nan), "labels": [0]}, "clip 0 contains NaN"),
-        ({"keypoints": np.zeros((5, 13, 3)), "times_s": np.arange(5), "length": [4], "labels": [0]}, "do not fit"),
-    ],
-)
-def test_clips_that_do_not_fit_are_one_line(bundle_folder, tmp_path, arrays, words, capsys):
-    np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(SystemExit) as left:
-        command("accuracy", "--bundle", bundle_folder, "--clips", tmp_path / "bad.npz")
-    output = capsys.readouterr().err
-    assert left.value.code == 2 and words in output and output.count("\n") == 1
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": "another"}'])
-def test_a_file_that_is_not_a_report_is_one_line(tmp_path, text, capsys):
-    (tmp_path / "a.json").write_text(text)
-    with pytest.raises(SystemExit) as left:
-        command("latency", "--compare", tmp_path / "a.json", tmp_path / "a.json")
-    output = capsys.readouterr().err
-    assert left.value.code == 2 and "a.json" in output and output.count("\n") == 1
 
 
 def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp_path, capsys):

@@ -87,15 +87,9 @@ def test_a_reference_that_does_not_fit_the_student_is_refused(folder, clips, log
         read_bundle(folder).reference()
 
 
-def test_logits_too_large_for_float32_are_refused_without_a_warning(folder):
-    np.savez(folder / REFERENCE, clips=np.zeros((2, 3, 32, 13, 1)), logits=np.full((2, 3), 1e300))
-    write_manifest(folder, GIVEN)
-    with pytest.raises(BundleError, match="not finite numbers"):
-        read_bundle(folder).reference()
-
-
-def test_a_reference_of_whole_numbers_is_refused(folder):
-    np.savez(folder / REFERENCE, clips=np.zeros((2, 3, 32, 13, 1), int), logits=np.zeros((2, 3), np.float32))
+@pytest.mark.parametrize(("clips", "logits"), [(np.zeros(1, int), np.zeros(1)), (np.zeros(1), np.full(1, 1e300))])
+def test_numbers_that_float32_does_not_hold_are_refused_without_a_warning(folder, clips, logits):
+    np.savez(folder / REFERENCE, clips=np.resize(clips, (2, 3, 32, 13, 1)), logits=np.resize(logits, (2, 3)))
     write_manifest(folder, GIVEN)
     with pytest.raises(BundleError, match="not finite numbers"):
         read_bundle(folder).reference()
@@ -155,29 +149,12 @@ def test_no_manifest_names_the_folder_and_the_command_that_makes_one(tmp_path):
         assert str(folder) in line and "python -m train export" in line
 
 
-@pytest.mark.parametrize("content", [b"classes: [", b"\xff\xfe\x00", b"a: b: c", b"\x07"])
-def test_a_manifest_that_is_not_yaml_is_refused(folder, content):
-    (folder / MANIFEST).write_bytes(content)
-    assert "not readable as" in refused(folder)
-
-
-@pytest.mark.parametrize("content", ["", "- a\n- b\n", "just words\n", "7\n"])
-def test_a_manifest_that_is_no_mapping_is_refused(folder, content):
-    (folder / MANIFEST).write_text(content)
-    assert "must be a YAML mapping" in refused(folder)
-
-
 @pytest.mark.parametrize(
     "key", ["name", "classes", "preprocessing", "files", "format_version", "preprocessing_version"]
 )
 def test_a_missing_key_is_named(folder, key):
     rewrite(folder, lambda raw: raw.pop(key))
     assert f"key {key!r} is missing" in refused(folder)
-
-
-def test_an_unknown_key_is_named(folder):
-    rewrite(folder, lambda raw: raw.update(colour="red"))
-    assert "unknown key 'colour'" in refused(folder)
 
 
 def test_missing_and_unknown_keys_of_the_preprocessing_are_named(folder):
@@ -207,16 +184,6 @@ def test_a_stream_has_the_length_and_rate_of_the_students_clips_and_is_causal(fo
         assert "key 'stream.frames_per_clip' is missing" in refused(folder)
     else:
         assert "another length or rate" in refused(folder)
-
-
-def test_another_format_version_is_refused_with_the_one_this_release_reads(folder):
-    rewrite(folder, lambda raw: raw.update(format_version=2))
-    assert "format version 2 is not 1" in refused(folder)
-
-
-def test_another_preprocessing_version_is_refused_because_the_numbers_would_differ(folder):
-    rewrite(folder, lambda raw: raw.update(preprocessing_version=99))
-    assert "preprocessing version 99" in refused(folder)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import edge.capture.camera
 from edge.capture.camera import open_camera, open_capture
 from edge.capture.network_camera import open_ffmpeg
 from edge.capture.source import CaptureConfig
-from edge.contract.errors import ConfigError, SourceError
+from edge.contract.errors import SourceError
 
 MJPG, YUYV = (int.from_bytes(code, "little") for code in (b"MJPG", b"YUYV"))
 NEWEST = [(cv2.CAP_PROP_BUFFERSIZE, 1)]
@@ -63,8 +63,3 @@ def test_an_absent_camera_is_an_error_that_lists_those_there_are(tmp_path, monke
         (tmp_path / f"video{number}").touch()
     with pytest.raises(SourceError, match=f"available: {tmp_path}/video2, {tmp_path}/video10; it may be in use"):
         open_camera("7", CaptureConfig())
-
-
-def test_an_unknown_codec_is_refused():
-    with pytest.raises(ConfigError, match="known: mjpeg, yuyv, h264"):
-        open_camera("0", CaptureConfig(codec="h265"))

@@ -192,19 +192,6 @@ def test_images_of_another_size_or_that_cannot_be_read_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("uri", "says"),
-    [
-        ("nowhere.mp4", "no such file or folder"),
-        ("ftp://host/a.mp4", "known: file://"),
-        ("/dev/video77", "no frame received"),
-    ],
-)
-def test_a_source_that_cannot_be_opened_is_a_source_error(uri, says):
-    with pytest.raises(SourceError, match=says):
-        open_source(uri)
-
-
-@pytest.mark.parametrize(
     "wrong",
     [
         *({"fps": 0}, {"fps": -5}, {"width": 640}, {"width": 0, "height": 0}, {"flip": "sideways"}),

@@ -211,10 +211,6 @@ def test_a_list_needs_no_brackets():
     assert ran.pop().rates == (0.5, 2.0)
 
 
-def test_a_second_value_of_a_scalar_flag_is_refused(capsys):
-    assert "clip.mp4" in fails(capsys, "run", "--source", "0", "clip.mp4")
-
-
 @dataclass(frozen=True)
 class Window:
     show: bool = False

@@ -67,9 +67,12 @@ def test_the_score_is_the_current_labels_and_for_unknown_the_likeliest():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"hz": 0}, {"smoothing": 0}, {"stride_frames": 0}, {"min_fill": 1.1}, {"min_score": -0.1}, {"hold": 2}]
+    ("name", "value"),
+    [
+        *[("hz", 0), ("smoothing", 0), ("stride_frames", 0), ("hold", 2)],
+        *[("min_fill", -0.1), ("min_fill", 1.1), ("min_score", -0.1), ("min_score", 1.5)],
+    ],
 )
-def test_invalid_values_are_refused(wrong):
-    ((name, value),) = wrong.items()
+def test_invalid_values_are_refused(name, value):
     with pytest.raises(ConfigError, match=f"{name} is {value}; give a number in"):
-        DecisionConfig(**wrong)
+        DecisionConfig(**{name: value})

@@ -12,7 +12,7 @@ import videos
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.contract.errors import ConfigError, OutputError
+from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
 from edge.soak.command import MAX_GROWTH_MB, SoakConfig, SoakResult, soak
 from edge.soak.memory import MemoryMonitor
@@ -72,13 +72,6 @@ def test_a_hanging_stage_ends_a_soak_with_its_cause(bundle_folder, tmp_path, mon
     assert last.startswith(f"fault: the run ended after 0.0 minutes: {cause}")
     found = json.loads(report.read_text())
     assert found["frames"] == frames and found["ended_by"] in last
-
-
-def test_an_unwritable_report_is_refused_before_the_run(tmp_path, bundle_folder, blazepose_files):
-    (tmp_path / "soak.json").mkdir()
-    recording = videos.write(tmp_path / "a.mp4", frames=9)
-    with pytest.raises(OutputError, match=r"soak\.json: cannot be written: it is a folder"):
-        soak(SoakConfig(bundle_folder, recording, minutes=480, report=tmp_path / "soak.json"))
 
 
 def result(**what):
@@ -190,9 +183,7 @@ def wait_for_samples(memory, count):
         time.sleep(0.02)
 
 
-def test_a_soak_shorter_than_its_warm_up_is_refused():
-    with pytest.raises(ConfigError, match=r"minutes is 1, warm_up_minutes is 2; give a longer run"):
-        SoakConfig(minutes=1.0, warm_up_minutes=2.0)
+def test_a_soak_of_no_minutes_is_refused():
     for wrong in ({"minutes": 0.0}, {"warm_up_minutes": 0.0}):
         with pytest.raises(ConfigError, match="above 0"):
             SoakConfig(**wrong)
