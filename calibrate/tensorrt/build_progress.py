@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -16,7 +14,7 @@ from edge.cli.console import console
 def with_progress(trt: Any, config: Any, what: str, build: Callable[[], bytes]) -> bytes:
     """Return ``build()``; show a bar for the builder's outermost phase, or a spinner before TensorRT 10.
 
-    Raises KeyboardInterrupt at once on Ctrl-C. TensorRT cannot stop a build before version 10: its thread is left.
+    On Ctrl-C the build's thread is left: TensorRT cannot stop a build before version 10.
     """
     start = time.monotonic()
     if hasattr(trt, "IProgressMonitor"):
@@ -24,26 +22,12 @@ def with_progress(trt: Any, config: Any, what: str, build: Callable[[], bytes]) 
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
         with Progress(*columns, console=console, transient=True) as bars:
             config.progress_monitor = _monitor(trt, bars, what)
-            engine = _on_a_thread(build)
+            engine = build()
     else:
         with console.status(f"{what}: this takes minutes the first time"):
-            engine = _on_a_thread(build)
+            engine = build()
     console.print(f"{what}: {time.monotonic() - start:.0f} s")
     return engine
-
-
-def _on_a_thread(build: Callable[[], bytes]) -> bytes:
-    """Run ``build`` on another thread: Python handles signals on the main one only, and not inside a C++ function."""
-    built: Future[bytes] = Future()
-
-    def run() -> None:
-        try:
-            built.set_result(build())
-        except BaseException as error:  # noqa: BLE001 result() raises it on the caller's thread
-            built.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return built.result()
 
 
 def _monitor(trt: Any, bars: Progress, what: str) -> Any:

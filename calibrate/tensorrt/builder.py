@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import onnx
 
 from calibrate.tensorrt.parser_errors import ParserError, parser_error
 from edge.contract.errors import EngineError
+from edge.engines.off_main_thread import off_main_thread
 from edge.engines.tensorrt_log import ErrorLog
 
 Precision = Literal["int8", "fp16", "fp32"]
@@ -28,14 +30,16 @@ def profile_batches(max_batch: int) -> list[int]:
 class Builder:
     """A TensorRT builder and the errors it logged.
 
-    trt: the module ``tensorrt`` or ``tensorrt_rtx``. Raises EngineError if the builder does not start.
+    trt: the module ``tensorrt`` or ``tensorrt_rtx``. on_gpu: makes the GPU's context current on a thread.
+    What takes long runs on a thread of its own, so that Ctrl-C interrupts it.
+    Raises EngineError if the builder does not start.
     """
 
-    def __init__(self, trt: Any) -> None:
-        self.trt = trt
+    def __init__(self, trt: Any, on_gpu: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+        self.trt, self._on_gpu = trt, on_gpu
         self._errors = ErrorLog(trt)
         try:
-            self.builder = trt.Builder(self._errors.logger)
+            self.builder = self._interruptibly(lambda: trt.Builder(self._errors.logger))
         except TypeError as error:
             # Without a driver TensorRT's factory returns null, which pybind11 reports as a TypeError.
             default = "it finds no NVIDIA driver or GPU on this machine"
@@ -52,7 +56,7 @@ class Builder:
         network = self.builder.create_network(0 if explicit is None else 1 << int(explicit))
         # The network references weights in the parser's memory, so the parser must stay alive.
         self._parser = self.trt.OnnxParser(network, self._errors.logger)
-        if self._parser.parse(model.SerializeToString()):
+        if self._interruptibly(lambda: self._parser.parse(model.SerializeToString())):
             return network, []
         found = [parser_error(self._parser.get_error(i), model) for i in range(self._parser.num_errors)]
         return network, found or [ParserError("", "", f"the network: {self._errors.text('no reason given')}")]
@@ -114,7 +118,14 @@ class Builder:
         """The serialised engine. Raises EngineError with TensorRT's own message if the build fails."""
         # What was logged before is no reason: a timing cache that was not used, for example.
         self._errors.clear()
-        engine = self.builder.build_serialized_network(network, config)
+        engine = self._interruptibly(lambda: self.builder.build_serialized_network(network, config))
         if engine is None:
             raise self._errors.refused("cannot build it")
         return bytes(engine)
+
+    def _interruptibly(self, call: Callable[[], Any]) -> Any:
+        def on_gpu() -> Any:
+            with self._on_gpu():
+                return call()
+
+        return off_main_thread(on_gpu)

@@ -86,7 +86,7 @@ def serialised_engine(
 ) -> tuple[bytes, str]:
     """The engine's bytes, and the precisions its kernels may use.
 
-    trt: ``tensorrt`` or ``tensorrt_rtx``. on_gpu: makes the GPU's context current on the thread that builds.
+    trt: ``tensorrt`` or ``tensorrt_rtx``. on_gpu: see :class:`calibrate.tensorrt.builder.Builder`.
     """
     model = read_onnx(source)
     if is_quantised(model) != (options.precision == "int8"):
@@ -105,7 +105,7 @@ def serialised_engine(
             where=source,
             hint="give the FP32 network, which it runs in half precision",
         )
-    builder = Builder(trt)
+    builder = Builder(trt, on_gpu)
     flags = PRECISION_FLAGS[options.precision]
     model = fusible(model)
     if builder.has_flag("FP16"):
@@ -125,12 +125,8 @@ def serialised_engine(
     builder.add_profiles(network, config, batches)
     _load_timing_cache(config, timing)
     require_writable(timing)
-
-    def build() -> bytes:
-        with on_gpu():
-            return builder.build(network, config)
-
-    engine = with_progress(trt, config, f"building {source.name} ({precision})", build)
+    what = f"building {source.name} ({precision})"
+    engine = with_progress(trt, config, what, lambda: builder.build(network, config))
     with atomic_write(timing) as partial:
         partial.write_bytes(bytes(config.get_timing_cache().serialize()))
     return engine, precision

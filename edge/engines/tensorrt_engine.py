@@ -21,6 +21,7 @@ from edge.engines.cuda_graph import driver_library
 from edge.engines.engine import Arrays, TensorSpec, check_arrays
 from edge.engines.engine_manifest import read_engine_manifest
 from edge.engines.gpu import Gpu, keep_for_ever
+from edge.engines.off_main_thread import off_main_thread
 from edge.engines.tensor_buffer import TensorBuffer
 from edge.engines.tensorrt_log import ErrorLog
 
@@ -58,15 +59,7 @@ class TensorRtEngine:
         self._mapped = self._gpu.integrated if mapped is None else mapped
         self._manifest = read_engine_manifest(path, trt.__version__, self._gpu.name, self._gpu.compute_capability)
         self._resources = ExitStack()
-        with self._gpu.current(self):
-            try:
-                self._deserialise(trt)
-                self._create_contexts()
-                self._allocate()
-                self._no_graph_reason = self._capture_graphs() if graphs else "disabled"
-            except BaseException:
-                self.close()
-                raise
+        off_main_thread(lambda: self._open(trt, graphs))
 
     def describe(self) -> str:
         graph = f"no CUDA graph ({self._no_graph_reason})" if self._no_graph_reason else "CUDA graph"
@@ -104,6 +97,17 @@ class TensorRtEngine:
             # The latest first: a runtime must outlive its engines.
             while vars(self):
                 vars(self).popitem()
+
+    def _open(self, trt: Any, graphs: bool) -> None:
+        with self._gpu.current(self):
+            try:
+                self._deserialise(trt)
+                self._create_contexts()
+                self._allocate()
+                self._no_graph_reason = self._capture_graphs() if graphs else "disabled"
+            except BaseException:
+                self.close()
+                raise
 
     def _deserialise(self, trt: Any) -> None:
         self._errors = ErrorLog(trt)

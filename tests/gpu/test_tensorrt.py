@@ -124,8 +124,7 @@ def test_a_dla_engine_falls_back_to_the_gpu(student: Path, tmp_path: Path) -> No
     from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     gpu = Gpu()
-    with gpu.current():
-        cores = Builder(trt).builder.num_DLA_cores
+    cores = Builder(trt, gpu.current).builder.num_DLA_cores
     options = BuildOptions("fp16", max_batch=2, dla_core=0)
     if not cores:
         with pytest.raises(EngineError, match="there is no DLA core"):

@@ -1,0 +1,29 @@
+"""Call into TensorRT so that Ctrl-C and SIGTERM are neither delayed nor lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def off_main_thread(call: Callable[[], Result]) -> Result:
+    """Return ``call()``, made on another thread, or raise what it raises.
+
+    Python handles signals on the main thread only, and not inside a C++ function. If that function calls back into
+    Python, as TensorRT does to log, the handler runs there, and what it raises is dropped. So the main thread only
+    waits: it raises KeyboardInterrupt at once, and the other thread is left.
+    """
+    result: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(call())
+        except BaseException as error:  # noqa: BLE001 result() raises it on the caller's thread
+            result.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return result.result()
