@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 
 import train.fit
 from tests.train.tiny_runs import BATCHES, DATA, SHORT, student_config, teacher_config
-from train.checkpoint import load_checkpoint
+from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from train.data.generated.kinematic import CLASSES
 from train.data.pairs import PairDataset
 from train.data.registry import read_dataset
@@ -127,3 +127,21 @@ def test_a_student_is_compared_class_by_class_with_the_baseline_and_its_adapter_
     assert (tmp_path / "run" / "gain.png").is_file()
     one, three = (load_checkpoint(run).extra["weight"] for run in (config.out, student))
     assert not torch.equal(one, three)
+
+
+def test_curves_of_every_epoch_are_on_the_disk_before_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    curves: list[dict[int, float]] = []
+
+    def save(folder: Path, checkpoint: Checkpoint) -> None:
+        events = accumulator.EventAccumulator(str(folder / "tensorboard"))
+        events.Reload()
+        curves.append({event.step: event.value for event in events.Scalars("task")})
+        save_checkpoint(folder, checkpoint)
+
+    monkeypatch.setattr(train.fit, "save_checkpoint", save)
+    train_teacher(teacher_config(tmp_path))
+    losses = [epoch["task"] for epoch in load_checkpoint(tmp_path).history]
+    assert curves == [pytest.approx(dict(enumerate(losses[:n], 1))) for n in range(1, len(losses) + 1)]
