@@ -71,9 +71,7 @@ def _stream_is_better(bundle: Bundle, config: RecogniserConfig, decisions: Decis
     lost = _lost_points(bundle, form, precision)
     if lost is None or bundle.manifest.budget.violations(100, lost):
         return False
-    # Overestimates the cost of clips for a camera slower than the network when decisions are made every n frames.
-    per_s = form.preprocessing.fps / decisions.stride_frames if decisions.stride_frames else decisions.hz
-    return form.preprocessing.fps < form.frames_per_clip.get(precision, 0.0) * per_s
+    return form.preprocessing.fps < form.frames_per_clip.get(precision, 0.0) * decisions.hz
 
 
 def _only_clips_have_an_engine(bundle: Bundle, config: RecogniserConfig) -> bool:
