@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from typing import Any
 
@@ -23,6 +24,8 @@ def wrap_lock_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         raise OutputError(
             f"locks for worker processes cannot be made: {error.strerror}",
             where="/dev/shm",
@@ -59,6 +62,8 @@ def _start_worker(set_up: Callable[..., None] | None, *args: Any) -> None:
         connection.wait([parent.sentinel])
         os._exit(1)
 
-    threading.Thread(target=exit_with_parent, daemon=True).start()
+    # If the system has no thread left for it, the task is worth more.
+    with suppress(RuntimeError):
+        threading.Thread(target=exit_with_parent, daemon=True).start()
     if set_up is not None:
         set_up(*args)

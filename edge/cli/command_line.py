@@ -260,8 +260,11 @@ def _user_message(error: Exception, program: str) -> str | None:
         return "no temporary file can be written; free some space, or set TMPDIR to a writable folder"
     if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd
         return "the current folder no longer exists; change to another one"
-    if isinstance(error, OSError) and error.filename is not None and error.errno in OS_ERROR_HINTS:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}; {OS_ERROR_HINTS[error.errno]}"
+    if isinstance(error, OSError) and error.errno in OS_ERROR_HINTS:
+        if error.filename is not None:
+            return f"{os.fsdecode(error.filename)}: {error.strerror}; {OS_ERROR_HINTS[error.errno]}"
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # of pipes and locks, which have no name
+            return f"{error.strerror}; {OS_ERROR_HINTS[error.errno]}"
     if isinstance(error, MemoryError):
         return f"not enough memory{f': {error}' if str(error) else ''}; close other programs, or add swap"
     if isinstance(error, RuntimeError) and str(error) == NO_THREAD:

@@ -48,6 +48,9 @@ class OnnxRuntimeEngine:
         except Exception as error:  # ONNX Runtime raises a different class for each way a file can be bad
             if no_threads := refused_threads(error, "ONNX Runtime", path):
                 raise no_threads from error
+            if isinstance(error, TypeError):
+                hint = "rename it, or its folder"
+                raise EngineError("its path is not UTF-8, as ONNX Runtime requires", where=path, hint=hint) from error
             raise EngineError(
                 f"ONNX Runtime cannot load it: {error}",
                 where=path,

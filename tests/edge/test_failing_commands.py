@@ -29,6 +29,7 @@ def fail_with(function):
         ),
         (OSError(errno.EIO, "Input/output error", b"/bundle/a.onnx"), r"/bundle/a\.onnx: Input/output error; .+"),
         (OSError(errno.EMFILE, "Too many open files", "a"), r"a: Too many open files; .+ulimit -n 4096"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files; .+ulimit -n 4096"),
         (MemoryError("Unable to allocate 3 TiB"), "not enough memory: Unable to allocate 3 TiB; .+"),
         (MemoryError(), "not enough memory; .+"),
         (RuntimeError("can't start new thread"), "the system cannot start another thread; .+ulimit -u.+"),

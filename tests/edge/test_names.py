@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import cv2
+import networks
 import pytest
 import videos
 from people import PENN, result
@@ -12,8 +13,9 @@ from calibrate.images import evenly_spaced
 from edge.__main__ import COMMANDS
 from edge.capture.registry import open_source
 from edge.cli.command_line import run_command_line
-from edge.contract.errors import OutputError, SourceError
+from edge.contract.errors import EngineError, OutputError, SourceError
 from edge.drawing.overlay import Overlay
+from edge.engines.registry import open_engine
 from edge.sinks.video import video_sink
 from train.quantise_aware.pose_images import load_images
 
@@ -49,6 +51,12 @@ def test_below_a_folder_of_such_a_name_no_video_is_written(tmp_path):
     ):
         pass
     assert not list(folder.iterdir())
+
+
+def test_a_network_below_a_folder_of_such_a_name_is_not_called_damaged(tmp_path):
+    (tmp_path / LATIN).mkdir()
+    with pytest.raises(EngineError, match="not UTF-8, as ONNX Runtime requires; rename it"):
+        open_engine(networks.student(tmp_path / LATIN / "a.onnx"))
 
 
 @pytest.mark.parametrize("flag", ["--source", "--bundle", "--sinks.json", "--report", "--config"])

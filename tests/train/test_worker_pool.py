@@ -1,10 +1,13 @@
 """Worker processes end with their parent, and Ctrl-C is their parent's business."""
 
+import errno
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -57,3 +60,36 @@ def test_without_shared_memory_the_error_names_its_folder() -> None:
     if tried.stderr.startswith(("unshare", "mount")):
         pytest.skip(f"this machine cannot mount: {tried.stderr}")
     assert "OutputError: /dev/shm: locks for worker processes cannot be made: Read-only file system" in tried.stderr
+
+
+def without_threads() -> None:
+    """In a worker, before its set-up."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threading._start_new_thread = refuse  # type: ignore[attr-defined]
+
+
+class WithoutThreads:
+    """An argument whose arrival in a worker exhausts the system's threads."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return without_threads, ()
+
+
+def test_a_worker_for_which_no_thread_is_left_works_all_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    with WorkerPool(1, print, WithoutThreads()) as pool:
+        assert pool.submit(abs, -3).result(timeout=60) == 3
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_too_few_open_files_for_a_pool_are_not_blamed_on_shared_memory() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())), hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files") as refused:
+            WorkerPool(2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert refused.value.errno == errno.EMFILE
