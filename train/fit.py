@@ -128,7 +128,7 @@ def _train(run: Run, sampler: BatchSampler, fabric: Fabric) -> None:
             seconds = time.perf_counter() - started
             state.history.append({"epoch": len(state.history) + 1, "seconds": seconds, **losses})
             # Before the checkpoint: curves of an epoch that is then trained again are replaced.
-            report(state.history[-1], len(sampler) * settings.batch * fabric.world_size / seconds)
+            report(state.history[-1], len(run.train) / seconds)
             if fabric.is_global_zero:
                 save_checkpoint(run.out, _checkpoint(run, about, state))
 
