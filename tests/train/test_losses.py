@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from train.distillation.losses import Outputs, edge_loss, logit_loss, normalised_distances, vertex_loss
-from train.distillation.methods import method
+from train.distillation.methods import METHODS
 from train.step import LOSSES
 
 
@@ -139,10 +140,28 @@ def test_equal_nodes_give_finite_gradients(dtype: torch.dtype) -> None:
     assert math.isfinite(float(loss.detach())) and bool(gradient.isfinite().all())
 
 
-def test_the_papers_method_has_its_three_losses_and_revision_and_ours_redraws() -> None:
-    paper = method("paper")
-    assert set(paper.losses) == {"logits", "vertices", "edges"} and paper.combine == "revision" and paper.redraw is None
-    assert method("ours").redraw and not method("alone").losses
+COMPARISON = Path(__file__).parents[2] / "benchmarks" / "distillation.md"
+WORDS = {
+    "softened logits": "soft_logits",
+    "KL": "logits",
+    "vertices": "vertices",
+    "edges": "edges",
+    "angles": "relations",
+}
+
+
+def test_methods_are_what_the_page_that_compares_them_says() -> None:
+    page = COMPARISON.read_text(encoding="utf-8").split("## Methods compared")[1].split("##")[0]
+    rows = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    papers = next(losses for name, losses, *_ in rows if name == "paper")
+    assert [name for name, *_ in rows[2:]] == list(METHODS)
+    for name, losses, combined, skeletons in rows[2:]:
+        found, losses = METHODS[name], papers if losses == "the paper's" else losses
+        # The weights are 1 except that of the vertices. Those of relational distillation's two parts are in its loss.
+        weights = {loss: 10.0 if loss == "vertices" else 1.0 for word, loss in WORDS.items() if word in losses}
+        assert dict(found.losses) == weights, name
+        combine = {"": "sum", "sum": "sum", "gradient revision": "revision"}.get(combined, "pcgrad")
+        assert (found.combine, found.redraw) == (combine, "redrawn" in skeletons or None), name
 
 
 def test_the_registry_passes_the_right_outputs() -> None:
