@@ -126,7 +126,8 @@ def test_the_bundle_is_complete_and_records_its_training(exported: Path) -> None
     assert manifest.layout == "penn-13"
     assert manifest.preprocessing == PAIRS.preprocessing
     assert manifest.classes == make_kinematic(3, seed=0).classes
-    assert manifest.training["dataset"] == "kinematic" and manifest.training["epochs"] == 1
+    trained = {"dataset": "kinematic", "split": "by person, every third one tests", "network": "dense_gcn", "width": 8}
+    assert {k: v for k, v in manifest.training.items() if v is not None} == trained | {"seed": 0, "epochs": 1}
     reference = bundle.reference()
     given = open_engine(bundle.file("student.onnx")).run({"clip": reference["clips"]})["logits"]
     np.testing.assert_allclose(given, reference["logits"], atol=1e-5)
@@ -155,25 +156,25 @@ def test_a_run_on_a_recorded_dataset_needs_its_folder(exported: Path) -> None:
 
 def test_a_run_on_generated_scenes_is_exported_with_them(exported: Path) -> None:
     checkpoint = load_checkpoint(exported / "run")
-    both = load_clips(replace(checkpoint, about=checkpoint.about | {"scenes": 2, "seed": 7}), None, redraw=False)
+    generated = replace(checkpoint, about=checkpoint.about | {"scenes": 2, "seed": 7})
+    both = load_clips(generated, Path("not read"), redraw=False)
     assert any("scene" in clip.id for part in both for clip in part.clips)
     assert [part.config.redraw for part in both] == [False, True], "only training clips are redrawn"
     assert [part.seed for part in both] == [7, 0]
 
 
-def test_the_export_reads_the_cache_of_the_training(exported: Path, tmp_path: Path) -> None:
-    for camera in (1, 2):
+def test_the_export_reads_the_split_and_the_cache_of_the_training(tmp_path: Path) -> None:
+    for camera in (1, 2, 3):
         write_ntu(tmp_path / "data" / f"S001C00{camera}P003R002A013.skeleton", [[standing(seed=camera)]] * 3)
-    checkpoint = load_checkpoint(exported / "run")
-    recorded = replace(
-        checkpoint,
-        about=checkpoint.about | {"source": "ntu60", "source_split": "xview", "pairs": {"preprocessing": {"fps": 4.0}}},
-    )
-    train, test = load_clips(recorded, tmp_path / "data", tmp_path / "cache")
-    assert (len(train), len(test)) == (1, 1)
+    recorded = DataConfig("ntu60", tmp_path / "data", split="xview", cache=tmp_path / "cache", pairs=PAIRS)
+    short = {"network": "dense_gcn", "width": 4, "optimiser": Optimiser(epochs=1), "hardware": Hardware(threads=1)}
+    train_teacher(TeacherConfig(out=tmp_path / "run", data=recorded, **short))
+    checkpoint = load_trained(tmp_path / "run")
+    train, test = load_clips(checkpoint, tmp_path / "data", tmp_path / "cache")
+    assert [clip.id[4:8] for clip in (*test.clips, *train.clips)] == ["C001", "C002", "C003"], "camera 1 tests"
     parsed = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
     assert "ntu60-xview.joints" in parsed
-    again, _ = load_clips(recorded, tmp_path / "data", tmp_path / "cache")
+    again, _ = load_clips(checkpoint, tmp_path / "data", tmp_path / "cache")
     np.testing.assert_array_equal(again.clips[0].joints, train.clips[0].joints)
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()} == parsed
 
@@ -184,6 +185,8 @@ def test_reference_clips_are_generated_and_start_with_every_class(exported: Path
         clips = stored["clips"]
     np.testing.assert_array_equal(generated_clips(PAIRS, 40)[:16], clips)
     assert len(generated_clips(replace(PAIRS, poor="recorded"), 2)) == 2, "without a second recording"
+    unchosen = Checkpoint({"bodies": 1, "layout": "penn-13", "pairs": {}}, {}, {}, {}, {}, {}, [])
+    assert reference_clips(unchosen, clips.astype(np.float32), 2).shape == (2, 3, 32, 13, 1), "the dataset's joints"
     people = first_test_clips(40, seed=0)
     assert not any(clip.train for clip in people.clips)
     assert [clip.label for clip in people.clips[:12]] == list(range(12))

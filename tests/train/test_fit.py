@@ -120,10 +120,12 @@ def test_only_a_method_that_redraws_does_so_if_the_data_do_not(
 
 
 def test_a_student_is_compared_class_by_class_with_the_baseline_and_its_adapter_is_trained_too(
-    tmp_path: Path, teacher: Path, student: Path
+    tmp_path: Path, teacher: Path, student: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = replace(student_config(tmp_path / "run", teacher), baseline=teacher, optimiser=replace(SHORT, epochs=1))
     train_student(config)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"on LQ, taught by {teacher.name}" in said and f"gain over {teacher.name}" in said
     assert (tmp_path / "run" / "gain.png").is_file()
     one, three = (load_checkpoint(run).extra["weight"] for run in (config.out, student))
     assert not torch.equal(one, three)
