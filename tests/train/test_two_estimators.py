@@ -29,8 +29,10 @@ class SameTwice:
         self.pose = np.arange(3.0 * len(PENN), dtype=np.float32).reshape(-1, 3) + 1
         self.pose[:, 0] += apart
         self.pose[3] = 0
+        self.times_s: list[float | None] = []
 
     def estimate(self, image: object, time_s: float | None = None) -> list[Pose]:
+        self.times_s.append(time_s)
         return [Pose(self.pose, 1.0)]
 
 
@@ -109,6 +111,7 @@ def test_a_pair_has_every_kth_frame_of_both_estimators(tmp_path: Path, fps: floa
     pair = np.load(out)
     step = {5: 1, 3: 2, 2: 3}[taken]
     np.testing.assert_allclose(pair["times_s"], np.arange(5)[::step] / 31, atol=1e-3)
+    assert good.times_s == poor.times_s == pair["times_s"].tolist()
     assert (pair["high"] == good.pose).all() and (pair["low"] == poor.pose).all()
     assert pair["size"].tolist() == [64, 48] and pair["video_bytes"] == video.stat().st_size
 

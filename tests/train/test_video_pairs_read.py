@@ -72,6 +72,7 @@ def test_a_joint_that_an_estimator_missed_is_unseen(tmp_path: Path) -> None:
         ({"finished": 1}, "finished must be true or false, not 1;"),
         ({"classes": 3}, "classes must be a list, not 3;"),
         ({"videos": {"a.mp4": {"class": "walk", "train": 2, "frames": 9}}}, "videos.a.mp4 has no valid train;"),
+        ({"videos": {"a.mp4": {"class": "walk", "train": True}}}, "videos.a.mp4 has no valid frames;"),
         (
             {"videos": {"a.mp4": {"class": "fly", "train": True, "frames": 9}}},
             "'fly', the class of a.mp4, is not",
