@@ -115,7 +115,7 @@ def test_only_a_method_that_redraws_does_so_if_the_data_do_not(
     once = replace(DATA, pairs=replace(DATA.pairs, redraw=False))
     with pytest.raises(KeyboardInterrupt):
         train_student(replace(student_config(tmp_path, teacher), data=once, method=method, seed=5))
-    assert runs[0].train.seed == 5, "of the corruption"
+    assert (runs[0].train.seed, runs[0].test.seed) == (5, 0), "of the corruption, which is the same in all tests"
     assert runs[0].train.config == replace(once.pairs, redraw=redraws) and runs[0].about["pairs"]["redraw"] is False
 
 
@@ -131,19 +131,26 @@ def test_a_student_is_compared_class_by_class_with_the_baseline_and_its_adapter_
     assert not torch.equal(one, three)
 
 
-def test_curves_of_every_epoch_are_on_the_disk_before_its_checkpoint(
+def test_curves_of_every_epoch_are_on_the_disk_before_its_checkpoint_and_stay_in_a_resumed_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     curves: list[dict[int, float]] = []
+    clips: list[float] = []
 
     def save(folder: Path, checkpoint: Checkpoint) -> None:
         events = accumulator.EventAccumulator(str(folder / "tensorboard"))
         events.Reload()
         curves.append({event.step: event.value for event in events.Scalars("task")})
+        clips.append(events.Scalars("clips per second")[-1].value * checkpoint.history[-1]["seconds"])
+        if len(curves) == 2:
+            raise KeyboardInterrupt
         save_checkpoint(folder, checkpoint)
 
     monkeypatch.setattr(train.fit, "save_checkpoint", save)
+    with pytest.raises(KeyboardInterrupt):
+        train_teacher(teacher_config(tmp_path))
     train_teacher(teacher_config(tmp_path))
     losses = [epoch["task"] for epoch in load_checkpoint(tmp_path).history]
-    assert curves == [pytest.approx(dict(enumerate(losses[:n], 1))) for n in range(1, len(losses) + 1)]
+    assert curves == [pytest.approx(dict(enumerate(losses[:n], 1))) for n in (1, 2, 2, 3)]
+    assert clips == pytest.approx([2 * len(CLASSES)] * 4)
