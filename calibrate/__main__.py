@@ -12,6 +12,7 @@ from edge.cli.leftover_threads import exit_past_threads
 
 with importing_commands("calibrate"):
     from calibrate import configuration
+    from calibrate.tensorrt.configuration import EngineConfig, GateConfig
 
 COMMANDS = {
     "student": Command(
@@ -59,12 +60,12 @@ COMMANDS = {
         ("python -m calibrate verify-pose --network pose.onnx --candidate pose.int8.onnx --frames street.mp4",),
     ),
     "gate": Command(
-        configuration.GateConfig,
+        GateConfig,
         lazy("calibrate.tensorrt.parser_gate", "check_network"),
         ("python -m calibrate gate --onnx student.int8.onnx",),
     ),
     "engine": Command(
-        configuration.EngineConfig,
+        EngineConfig,
         lazy("calibrate.tensorrt.best_engine", "engine"),
         (
             "python -m calibrate engine --bundle bundles/everyday",

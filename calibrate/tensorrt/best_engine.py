@@ -19,12 +19,12 @@ from typing import Any
 from rich.table import Table
 
 from calibrate.calibration_set import clips_for
-from calibrate.configuration import EngineConfig
 from calibrate.evaluation.compare import agreement_threshold, latencies
 from calibrate.evaluation.evaluator import Evaluator, labels_evaluator, logits_evaluator, people_evaluator
 from calibrate.images import evenly_spaced
 from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
 from calibrate.tensorrt.builder import Precision
+from calibrate.tensorrt.configuration import EngineConfig
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 from calibrate.tensorrt.engine_choice import Candidate, Choice, choose, comparison
 from edge.bench.query_times import QueryTimes

@@ -14,9 +14,9 @@ from typing import Any
 import onnx
 from rich.table import Table
 
-from calibrate.configuration import GateConfig
 from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
 from calibrate.tensorrt.builder import Builder, profile_batches
+from calibrate.tensorrt.configuration import GateConfig
 from calibrate.tensorrt.half_precision import to_half_precision
 from calibrate.tensorrt.parser_errors import ParserError, next_step
 from calibrate.tensorrt.qdq_fusion import fusible, weights_in_float

@@ -6,8 +6,6 @@ the YAML file given with ``--config``; flags override the file. The string below
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 import sys
 from argparse import SUPPRESS, Action, RawDescriptionHelpFormatter
@@ -28,21 +26,9 @@ from edge.cli.exit_codes import INTERRUPTED, USER_ERROR
 from edge.cli.interruption import Interruption, raise_on_signals
 from edge.cli.standard_streams import flushed_stdout, writing_stdout
 from edge.cli.usage_errors import usage_error
-from edge.contract.errors import ConfigError, MissingDependency, OutputError, SkdError
+from edge.cli.user_message import caused_by_ctrl_c, user_message
+from edge.contract.errors import ConfigError, OutputError
 from edge.contract.passwords import without_passwords
-
-OS_ERROR_HINTS = {
-    errno.EACCES: "change its permissions or those of its folder, or run this as another user",
-    errno.ENAMETOOLONG: "give it a shorter name",
-    errno.EMFILE: "allow more open files: ulimit -n 4096",
-    errno.ENFILE: "close other programs, or allow more open files",
-    errno.EIO: "the disk or card does not respond: check it, and copy the file again",
-    errno.ESTALE: "the network drive was disconnected: mount it again",
-}
-"""Fallback for OSErrors that edge/contract/reading.py and files.py did not turn into an SkdError."""
-
-NO_THREAD = "can't start new thread"
-"""The message of the RuntimeError that Python raises."""
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 set_loader("yaml", read_flags, (yaml.YAMLError,))
@@ -198,7 +184,7 @@ def importing_commands(program: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        _fail(str(_user_message(error, program)))
+        _fail(str(user_message(error, program)))
 
 
 def run_command_line(program: str, about: str, commands: dict[str, Command], argv: Sequence[str] | None = None) -> None:
@@ -226,9 +212,9 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
     except KeyboardInterrupt:
         _interrupted(stop)
     except Exception as error:
-        if _caused_by_ctrl_c(error):
+        if caused_by_ctrl_c(error):
             _interrupted(stop)
-        if (line := _user_message(error, program)) is None:
+        if (line := user_message(error, program)) is None:
             raise
         _fail(line)
 
@@ -237,36 +223,3 @@ def _interrupted(stop: Interruption) -> NoReturn:
     console.print("interrupted")
     exec("")  # after an interrupt inside exec(), as where dataclasses are defined, Python would exit with SIGINT's code
     raise SystemExit(stop.exit_code if stop.signum else INTERRUPTED) from None
-
-
-def _caused_by_ctrl_c(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is among the causes: importing a native library turns it into an ImportError."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _user_message(error: Exception, program: str) -> str | None:
-    """One line for an error that a user can fix; None for a bug."""
-    if isinstance(error, ModuleNotFoundError):
-        install = f"make setup, or pip install 'skd-edge[{program.split()[0]}]'"
-        package = (error.name or "?").partition(".")[0]
-        return str(MissingDependency(package, needed_for="this command", install=install))
-    if isinstance(error, SkdError):
-        return str(error)
-    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):  # of tempfile, as PyTorch loads
-        return "no temporary file can be written; free some space, or set TMPDIR to a writable folder"
-    if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd
-        return "the current folder no longer exists; change to another one"
-    if isinstance(error, OSError) and error.errno in OS_ERROR_HINTS:
-        if error.filename is not None:
-            return f"{os.fsdecode(error.filename)}: {error.strerror}; {OS_ERROR_HINTS[error.errno]}"
-        if error.errno in (errno.EMFILE, errno.ENFILE):  # of pipes and locks, which have no name
-            return f"{error.strerror}; {OS_ERROR_HINTS[error.errno]}"
-    if isinstance(error, MemoryError):
-        return f"not enough memory{f': {error}' if str(error) else ''}; close other programs, or add swap"
-    if isinstance(error, RuntimeError) and str(error) == NO_THREAD:
-        return "the system cannot start another thread; allow more: ulimit -u, or a container's --pids-limit"
-    return None

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from timed_board import GPU_MS, SECONDS, builds, bundle, decide, precision_of, timed_board
 
-from calibrate.configuration import EngineConfig, VerifyConfig
+from calibrate.configuration import VerifyConfig
 from calibrate.tensorrt.best_engine import engine
+from calibrate.tensorrt.configuration import EngineConfig
 from calibrate.verify import verify
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import EngineError, OutputError

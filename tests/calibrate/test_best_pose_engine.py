@@ -12,9 +12,9 @@ import onnxruntime as ort
 import pytest
 from heatmap_person import SIDE, person_network
 
-from calibrate.configuration import EngineConfig
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.best_engine import engine
+from calibrate.tensorrt.configuration import EngineConfig
 from edge.contract.errors import DataError, EngineError
 from edge.engines.registry import open_engine
 

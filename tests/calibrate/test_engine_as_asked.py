@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from timed_board import SECONDS, builds, bundle, decide, timed_board
 
-from calibrate.configuration import EngineConfig
 from calibrate.tensorrt.best_engine import engine
+from calibrate.tensorrt.configuration import EngineConfig
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.engines.registry import open_engine

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from calibrate.configuration import EngineConfig
+from calibrate.tensorrt.configuration import EngineConfig
 from edge.contract.errors import ConfigError
 
 

@@ -7,8 +7,8 @@ import pytest
 import tiny_bundle
 from fake_cuda import FakeGpu
 
-from calibrate.configuration import EngineConfig
 from calibrate.tensorrt.best_engine import engine
+from calibrate.tensorrt.configuration import EngineConfig
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 from edge.contract.errors import EngineError, OutputError
 from edge.engines.engine_manifest import manifest_path

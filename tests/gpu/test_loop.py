@@ -34,8 +34,8 @@ def loop(bundle: Path, pose: Path, out: Path) -> tuple[list[Frame], dict]:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_people_and_labels_are_those_of_onnx_runtime(tmp_path: Path, precision: str) -> None:
-    from calibrate.configuration import EngineConfig
     from calibrate.tensorrt.best_engine import engine
+    from calibrate.tensorrt.configuration import EngineConfig
 
     bundle = tiny_bundle.make(tmp_path / "bundle")
     built = shutil.copytree(bundle, tmp_path / "built")

@@ -46,9 +46,9 @@ def test_an_engine_gives_what_onnx_runtime_gives(student: Path, tmp_path: Path, 
 
 
 def test_the_best_engine_of_a_bundle_is_chosen_and_runs(tmp_path: Path) -> None:
-    from calibrate.configuration import EngineConfig
     from calibrate.quantisation.quantise import Quantiser
     from calibrate.tensorrt.best_engine import engine
+    from calibrate.tensorrt.configuration import EngineConfig
 
     bundle = tiny_bundle.make(tmp_path / "bundle")
     clips = read_bundle(bundle).reference()["clips"]
