@@ -7,17 +7,35 @@ import onnx
 import pytest
 import tiny_bundle
 from onnx import TensorProto, helper
-from parts import IMAGE, moving_body
+from parts import IMAGE, action_stage, moving_body
 
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 from edge.capture.pose_recording import RecordingHeader, frame_line
+from edge.contract.bundle import read_bundle
 from edge.contract.types import Frame, FrameResult, Pose
+from edge.loop.action_stage import ActionStage
 
 
 @pytest.fixture(scope="session")
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with an untrained student; not to be altered."""
     return tiny_bundle.make(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture
+def action(bundle_folder: Path) -> ActionStage:
+    return action_stage(read_bundle(bundle_folder))
+
+
+@pytest.fixture
+def watchdog(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets how long a stage may take for a frame, or to stop, and how often that is looked at, in seconds."""
+
+    def seconds(**given: float) -> None:
+        for name, value in given.items():
+            monkeypatch.setattr(f"edge.loop.stage_watchdog.{name.upper()}_S", value)
+
+    return seconds
 
 
 @pytest.fixture

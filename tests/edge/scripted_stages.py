@@ -27,7 +27,7 @@ class Busy:
 
 
 class Scripted:
-    """A pose stage with a delay. error_at: (frame index, error to raise). hold: an event to wait for."""
+    """A pose stage with a delay. error_at: (frame index, error to raise). hold: (frame index, event to wait for)."""
 
     layout = SCRIPT_LAYOUT
 
@@ -36,8 +36,8 @@ class Scripted:
 
     def estimate(self, frame):
         self.busy()
-        if self.hold is not None:
-            self.hold.wait()
+        if self.hold is not None and frame.index == self.hold[0]:
+            self.hold[1].wait()
         if self.error_at is not None and frame.index == self.error_at[0]:
             raise self.error_at[1]
         self.looked.append(frame.index)

@@ -12,24 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from parts import Frames, action_stage
+from parts import Frames
 from scripted_stages import Kept, Scripted, pipeline, worker
 
 from edge.cli.command_line import Command, run_command_line
 from edge.cli.interruption import SIGNALS, interruptible, raise_on_signals
 from edge.cli.sigint import exit_silently_on_sigint
-from edge.contract.bundle import read_bundle
 from edge.contract.errors import OutputError
 from edge.contract.files import atomic_write
 from edge.contract.types import Event
 from edge.loop.outcome import Limits
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def action(bundle_folder):
-    return action_stage(read_bundle(bundle_folder))
 
 
 @pytest.fixture
@@ -178,9 +172,8 @@ def test_ctrl_c_in_a_program_without_handlers_is_raised_when_the_run_has_ended(a
     assert source.cancelled and kept.left not in (None, "well")
 
 
-def test_one_signal_is_enough_while_a_lossless_output_hangs(action, monkeypatch):
-    for name, seconds in (("stage_watchdog.STOP_TIMEOUT_S", 0.4), ("stage_watchdog.CHECK_INTERVAL_S", 0.2)):
-        monkeypatch.setattr(f"edge.loop.{name}", seconds)
+def test_one_signal_is_enough_while_a_lossless_output_hangs(action, watchdog, monkeypatch):
+    watchdog(stop_timeout=0.4, check_interval=0.2)
     monkeypatch.setattr("edge.sinks.sink_worker.LOSSLESS_CLOSE_TIMEOUT_S", 0.4)
     hanging, freed, other, stuck = Kept(), threading.Event(), Kept(), threading.Event()
     hanging.take = lambda result: stuck.set() or freed.wait()

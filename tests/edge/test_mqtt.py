@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -107,14 +108,21 @@ class Listener:
         self.client.loop_stop()
 
 
+@pytest.fixture
+def running(mosquitto):
+    """A broker's address, its process, and a listener."""
+    start, to = mosquitto
+    process, listener = start(), Listener(to)
+    yield to, process, listener
+    listener.close()
+
+
 def event(n):
     return Event("action_started", float(n), 1, "wave", 0.9)
 
 
-def test_events_and_camera_status_arrive(mosquitto):
-    start, to = mosquitto
-    start()
-    listener, begin_s = Listener(to), time.time()
+def test_events_and_camera_status_arrive(running):
+    (to, _, listener), begin_s = running, time.time()
     with mqtt_sink(to, print) as publish:
         wait_for(lambda: listener.states() == ["online"])
         publish(event(1))
@@ -129,13 +137,10 @@ def test_events_and_camera_status_arrive(mosquitto):
     first = json.loads(next(payload for topic, payload in listener.heard if topic == "test/event"))
     assert begin_s - 0.001 < first.pop("unix_s") < time.time() + 0.001
     assert first == {"kind": "action_started", "time_s": 1.0, "track_id": 1, "label": "wave", "score": 0.9}
-    listener.close()
 
 
-def test_publishing_does_not_block_while_the_broker_hangs_and_no_event_is_lost(mosquitto):
-    start, to = mosquitto
-    process = start()
-    listener = Listener(to)
+def test_publishing_does_not_block_while_the_broker_hangs_and_no_event_is_lost(running):
+    to, process, listener = running
     with mqtt_sink(to, print) as publish:
         wait_for(lambda: listener.states() == ["online"])
         process.send_signal(signal.SIGSTOP)
@@ -146,7 +151,6 @@ def test_publishing_does_not_block_while_the_broker_hangs_and_no_event_is_lost(m
         process.send_signal(signal.SIGCONT)
         wait_for(lambda: len(listener.events()) == 500)
     assert listener.events() == [float(n) for n in range(500)]
-    listener.close()
 
 
 def test_a_restarted_broker_gets_every_event_and_the_status(mosquitto, monkeypatch):
@@ -241,40 +245,29 @@ def test_a_broker_that_never_accepts_does_not_block_the_end_of_the_run(monkeypat
             one.close()
 
 
-def test_a_run_that_ends_before_the_connection_is_made_still_publishes_everything(mosquitto):
-    start, to = mosquitto
-    start()
-    listener, messages = Listener(to), []
+def test_a_run_that_ends_before_the_connection_is_made_still_publishes_everything(running):
+    (to, _, listener), messages = running, []
     with mqtt_sink(to, messages.append) as publish:
         for n in range(20):
             publish(event(n))
     wait_for(lambda: len(listener.events()) == 20 and listener.states()[-1:] == ["offline"])
     assert messages == []
-    listener.close()
 
 
-def test_the_broker_publishes_offline_when_the_process_dies(mosquitto):
-    import sys
-
-    start, to = mosquitto
-    start()
-    listener = Listener(to)
+def test_the_broker_publishes_offline_when_the_process_dies(running):
+    to, _, listener = running
     code = (
         "import os, time; from edge.sinks.mqtt import *; from edge.contract.types import Event\n"
         f"with mqtt_sink({to!r}, print) as publish:\n    time.sleep(1.5); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     wait_for(lambda: listener.states() == ["online", "offline"])
-    listener.close()
 
 
-def test_an_event_of_a_live_source_keeps_its_wall_clock(mosquitto):
-    start, to = mosquitto
-    start()
-    listener = Listener(to)
+def test_an_event_of_a_live_source_keeps_its_wall_clock(running):
+    to, _, listener = running
     with mqtt_sink(to, print) as publish:
         publish(Event("person_entered", 1.0, 1, unix_s=1.7e9))
         wait_for(listener.events)
     (payload,) = [payload for topic, payload in listener.heard if topic == "test/event"]
     assert json.loads(payload)["unix_s"] == 1.7e9
-    listener.close()

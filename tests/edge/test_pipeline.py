@@ -7,21 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from parts import Frames, action_stage
-from people import PENN
+from parts import Frames
 from scripted_stages import Kept, Scripted, Slow, pipeline, worker
 
-from edge.contract.bundle import read_bundle
 from edge.contract.types import Event
-from edge.drawing.overlay import Overlay
 from edge.latency import CAPTURE, DECISION, POSE, WAITING, LatencyHistory
 from edge.loop.outcome import Limits
-from edge.sinks.sink_worker import SinkOptions, SinkWorker
-
-
-@pytest.fixture
-def action(bundle_folder):
-    return action_stage(read_bundle(bundle_folder))
 
 
 def test_all_frames_of_a_recording_are_processed_in_order(action):
@@ -126,17 +117,19 @@ def test_a_hanging_sink_is_abandoned_and_named(action, monkeypatch):
 
 
 def test_the_frame_rate_is_that_of_the_frames_not_of_a_broker_that_takes_long_to_close(action):
-    @contextmanager
-    def broker():
-        yield events.append
-        time.sleep(0.5)
+    class Broker(Kept):
+        @contextmanager
+        def opened(self):
+            with super().opened() as take:
+                yield take
+            time.sleep(0.5)
 
-    frames, events = Kept(), []
-    slow = SinkWorker("mqtt", broker(), SinkOptions("events"), Overlay(PENN), LatencyHistory(0))
+    frames, events = Kept(), Broker()
+    slow = worker(events, "mqtt", kind="events")
     start = time.perf_counter()
     outcome = pipeline(Frames(5), Scripted(), action, worker(frames), slow).run()
     assert time.perf_counter() - start > 0.5 > outcome.seconds and len(frames.results) == 5
-    assert "person_entered" in {event.kind for event in events}
+    assert "person_entered" in {event.kind for event in events.results}
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,10 @@ def test_of_two_errors_the_first_counts():
     assert pipeline(Frames(50), Scripted(error_at=(9, first)), action).run().ended_by is first
 
 
-def test_while_a_network_hangs_the_action_stage_has_time_to_end_actions(monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.4)
-    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.2)
-    pose, action, events, freed = Scripted(), Slow(0), Kept(), threading.Event()
-    plain = pose.estimate
-    pose.estimate = lambda frame: (frame.index == 2 and freed.wait()) or plain(frame)
+def test_while_a_network_hangs_the_action_stage_has_time_to_end_actions(watchdog):
+    watchdog(stage_timeout=0.4, check_interval=0.2)
+    action, events, freed = Slow(0), Kept(), threading.Event()
+    pose = Scripted(hold=(2, freed))
     action.finish = lambda: (time.sleep(0.2), Event("person_left", 1.0, 1))[1:]
     outcome = pipeline(Frames(5), pose, action, worker(events, kind="events")).run()
     assert outcome.hanging_stages == ("pose",) and [event.kind for event in events.results] == ["person_left"]

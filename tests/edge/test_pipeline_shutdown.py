@@ -6,22 +6,12 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from parts import Frames, action_stage
-from people import PENN
+from parts import Frames
 from scripted_stages import Kept, Scripted, Slow, pipeline, worker
 
-from edge.contract.bundle import read_bundle
 from edge.contract.errors import OutputError, SourceError, StageError
-from edge.drawing.overlay import Overlay
-from edge.latency import LatencyHistory
 from edge.loop.stage_watchdog import StageWatchdog
 from edge.sinks.sink import StopRequested
-from edge.sinks.sink_worker import SinkOptions, SinkWorker
-
-
-@pytest.fixture
-def action(bundle_folder):
-    return action_stage(read_bundle(bundle_folder))
 
 
 def test_a_sink_that_requests_the_end_ends_the_run_normally(action):
@@ -88,15 +78,15 @@ def test_with_a_camera_the_files_of_other_sinks_are_kept_after_a_sink_fails(acti
 
 
 def test_a_sink_that_cannot_be_opened_is_an_error_before_the_first_frame(action):
-    @contextmanager
-    def refused():
-        raise OutputError("no such folder")
-        yield
+    class Refused(Kept):
+        @contextmanager
+        def opened(self):
+            raise OutputError("no such folder")
+            yield
 
     pose, other, later, start = Scripted(), Kept(), Kept(), time.monotonic()
-    broken = SinkWorker("broken", refused(), SinkOptions(), Overlay(PENN), LatencyHistory(0))
     with pytest.raises(OutputError, match="no such folder"):
-        pipeline(Frames(5), pose, action, other, broken, later).run()
+        pipeline(Frames(5), pose, action, other, worker(Refused()), later).run()
     assert not pose.looked and other.left not in (None, "well")
     # The sink after it is never opened, and not waited for.
     assert later.left is None and time.monotonic() - start < 2
@@ -117,20 +107,18 @@ def test_a_failed_validation_discards_the_files(action):
     assert stopped.run().frames < 500
 
 
-def test_a_hanging_stage_does_not_block_the_end_of_the_run(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.1)
-    kept, hold = Kept(), threading.Event()
-    pose = Scripted(hold=hold)
-    running = pipeline(Frames(50), pose, action, kept)
-    timer = threading.Timer(0.1, running._done.set)  # the effect of Ctrl-C
-    timer.start()
+def test_a_hanging_stage_does_not_block_the_end_of_the_run(action, watchdog):
+    watchdog(stop_timeout=0.1)
+    kept, freed = Kept(), threading.Event()
+    running = pipeline(Frames(50), Scripted(hold=(0, freed)), action, kept)
+    threading.Timer(0.1, running._done.set).start()  # the effect of Ctrl-C
     outcome = running.run()
     assert "pose" in outcome.hanging and kept.left == "well"
-    hold.set()
+    freed.set()
 
 
-def test_a_camera_that_hangs_on_stop_is_cancelled_and_abandoned(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.1)
+def test_a_camera_that_hangs_on_stop_is_cancelled_and_abandoned(action, watchdog):
+    watchdog(stop_timeout=0.1)
     freed, before_s, kept = threading.Event(), sys.getswitchinterval(), Kept()
     sys.setswitchinterval(0.004)
 
@@ -158,27 +146,18 @@ def test_a_failure_before_the_first_result_is_raised_and_files_are_discarded(act
 
 
 def test_people_and_actions_end_with_the_run(action):
-    @contextmanager
-    def listening():
-        yield events.append
-
-    events = []
-    worker = SinkWorker("events", listening(), SinkOptions(kind="events"), Overlay(PENN), LatencyHistory(0))
-    pipeline(Frames(60), Scripted(), action, worker).run()
-    kinds = [event.kind for event in events]
+    events = Kept()
+    pipeline(Frames(60), Scripted(), action, worker(events, kind="events")).run()
+    kinds = [event.kind for event in events.results]
     assert kinds[0] == "person_entered" and kinds[-1] == "person_left"
     assert kinds.count("action_started") == kinds.count("action_ended") > 0
 
 
 @pytest.mark.parametrize("frames", [0, 3])
-def test_a_pose_network_that_never_returns_ends_the_run_with_its_cause_and_keeps_the_files(action, monkeypatch, frames):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.4)
-    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.2)
+def test_a_pose_network_that_never_returns_ends_the_run_with_its_cause_and_keeps_the_files(action, watchdog, frames):
+    watchdog(stage_timeout=0.4, check_interval=0.2)
     kept, freed, begin = Kept(), threading.Event(), time.monotonic()
-    pose = Scripted()
-    plain = pose.estimate
-    pose.estimate = lambda frame: (frame.index == frames and freed.wait()) or plain(frame)
-    outcome = pipeline(Frames(50), pose, action, kept).run()
+    outcome = pipeline(Frames(50), Scripted(hold=(frames, freed)), action, kept).run()
     assert outcome.hanging == ("pose",) and outcome.frames == len(kept.results) == frames
     assert isinstance(outcome.ended_by, StageError)
     assert "pose stage has been processing one frame" in str(outcome.ended_by)
@@ -186,21 +165,18 @@ def test_a_pose_network_that_never_returns_ends_the_run_with_its_cause_and_keeps
     freed.set()
 
 
-def test_a_source_that_fails_while_a_network_hangs_is_returned_before_anything_can_be_closed(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.4)
-    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.2)
-    kept, freed, pose = Kept(), threading.Event(), Scripted()
-    plain = pose.estimate
-    pose.estimate = lambda frame: (frame.index == 2 and freed.wait()) or plain(frame)
+def test_a_source_that_fails_while_a_network_hangs_is_returned_before_anything_can_be_closed(action, watchdog):
+    watchdog(stop_timeout=0.4, check_interval=0.2)
+    kept, freed = Kept(), threading.Event()
+    pose = Scripted(hold=(2, freed))
     outcome = pipeline(Frames(4, SourceError("breaks off")), pose, action, worker(kept, "kept")).run()
     assert outcome.hanging_stages == ("pose",) and str(outcome.ended_by) == "breaks off" and outcome.frames == 2
     assert kept.left not in (None, "well") and outcome.unwritten == ("kept",)
     freed.set()
 
 
-def test_one_ctrl_c_is_enough_while_a_network_hangs(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.4)
-    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.2)
+def test_one_ctrl_c_is_enough_while_a_network_hangs(action, watchdog):
+    watchdog(stop_timeout=0.4, check_interval=0.2)
     kept, freed = Kept(), threading.Event()
     pose = Scripted()
     plain = pose.estimate
@@ -212,25 +188,23 @@ def test_one_ctrl_c_is_enough_while_a_network_hangs(action, monkeypatch):
     freed.set()
 
 
-def test_slow_or_waiting_stages_are_not_taken_for_hanging_ones(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.02)
+def test_slow_or_waiting_stages_are_not_taken_for_hanging_ones(action, watchdog):
+    watchdog(stage_timeout=0.3, check_interval=0.02)
     kept = Kept(takes_s=0.1)
     outcome = pipeline(Frames(9), Scripted(takes_s=0.1), action, kept).run()
     assert outcome.frames == 9 and outcome.ended_by is None and not outcome.hanging
 
 
-def test_a_stage_may_take_longer_than_a_check_to_end(monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.01)
+def test_a_stage_may_take_longer_than_a_check_to_end(watchdog):
+    watchdog(check_interval=0.01)
     ending = threading.Thread(target=time.sleep, args=(0.3,), name="pose")
     ending.start()
     assert StageWatchdog().join([ending]) == []
 
 
-def test_a_student_that_never_returns_ends_the_run_too(monkeypatch):
-    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.4)
-    for module in ("stage_watchdog", "pipeline"):
-        monkeypatch.setattr(f"edge.loop.{module}.CHECK_INTERVAL_S", 0.2)
+def test_a_student_that_never_returns_ends_the_run_too(watchdog, monkeypatch):
+    watchdog(stage_timeout=0.4, check_interval=0.2)
+    monkeypatch.setattr("edge.loop.pipeline.CHECK_INTERVAL_S", 0.2)
     kept, freed, action = Kept(), threading.Event(), Slow(0)
     plain = action.process
     action.process = lambda seen: (seen.frame.index == 3 and freed.wait()) or plain(seen)
