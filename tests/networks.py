@@ -135,6 +135,11 @@ def run(model: Path | onnx.ModelProto, array: NDArray[Any]) -> NDArray[Any]:
     return session.run(None, {session.get_inputs()[0].name: array})[0]
 
 
+def images(count: int) -> list[NDArray[np.float32]]:
+    """Noise for :func:`separable`, and for other networks with an input of (1, 3, 16, 16)."""
+    return [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(count)]
+
+
 def run_exactly(model: onnx.ModelProto, array: NDArray[Any]) -> NDArray[Any]:
     """Run without graph optimisation and so without integer kernels."""
     options = ort.SessionOptions()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from programs import program
+
 ONE_EPOCH = shlex.split("--optimiser.epochs 1 --optimiser.learning_rate 0.01 --width 8 --hardware.threads 1")
 FEW_CLIPS = shlex.split("--data.clips_per_class 6 --data.scenes 0")
 ADDED = {
@@ -37,7 +39,6 @@ ADDED = {
 
 def short(words: Sequence[str]) -> tuple[str, str, list[str]]:
     """Split what follows ``python -m`` into package, command and flags, with the flags above added."""
-    room = "edge bench" if list(words[:2]) == ["edge", "bench"] else words[0]
-    name, *rest = words[len(room.split()) :]
+    room, (name, *rest) = program(words)
     any_drop = ["--max_top1_drop", "100"] if "--max_top1_drop" in rest else []
     return room, name, [*rest, *ADDED.get(f"{room} {name}", ()), *any_drop]

@@ -10,31 +10,21 @@ from typing import get_type_hints
 
 import pytest
 from documented import ROOT
+from programs import PROGRAMS, program
 
-import calibrate.__main__
-import edge.__main__
-import train.__main__
-from edge.bench.commands import BENCH_COMMANDS
 from edge.cli.command_line import run_command_line
 
-PACKAGES = {
-    "edge": edge.__main__.COMMANDS,
-    "edge bench": BENCH_COMMANDS,
-    "train": train.__main__.COMMANDS,
-    "calibrate": calibrate.__main__.COMMANDS,
-}
-EXAMPLES = [example for room in PACKAGES.values() for command in room.values() for example in command.examples]
+EXAMPLES = [example for commands in PROGRAMS.values() for command in commands.values() for example in command.examples]
 """Examples in `--help` and the reference. Commands on the pages are run by tests/test_docs_run.py."""
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_are_parsed(example, monkeypatch):
     monkeypatch.chdir(ROOT)
-    words = shlex.split(example.removeprefix("python -m "))
-    room = "edge bench" if words[:2] == ["edge", "bench"] else words[0]
+    name, words = program(shlex.split(example.removeprefix("python -m ")))
     taken = []
-    known = {name: replace(found, function=taken.append) for name, found in PACKAGES[room].items()}
-    run_command_line(room, "", known, words[len(room.split()) :])
+    known = {command: replace(found, function=taken.append) for command, found in PROGRAMS[name].items()}
+    run_command_line(name, "", known, words)
     assert len(taken) == 1
 
 
@@ -53,7 +43,7 @@ def test_the_reference_has_every_key(monkeypatch):
     from reference import reference
 
     sections = dict(re.findall(r"^## python -m (.+)\n((?:(?!^## ).*\n)*)", reference(), re.MULTILINE))
-    for room, commands in PACKAGES.items():
+    for room, commands in PROGRAMS.items():
         for name, command in commands.items():
             rows = re.findall(r"^\| `(.+?)` \| .+? \| (.*) \|$", sections[f"{room} {name}"], re.MULTILINE)
             assert [key for key, _ in rows] == list(keys_of(command.config)), f"{room} {name}"

@@ -16,27 +16,18 @@ import cv2
 import pytest
 from docs_workspace import CHANNELS, camera_or_file, engine_of
 from documented import COMMANDS, PAGES, ROOT, code, commands, name_of
+from programs import PROGRAMS
 from short_commands import ADDED, short
 
-import calibrate.__main__
-import edge.__main__
 import edge.capture.registry
 import edge.contract.layouts
 import edge.pose.registry
-import train.__main__
-from edge.bench.commands import BENCH_COMMANDS
 from edge.cli.command_line import run_command_line
 from edge.engines.registry import open_engine
 
 # torch's exporter of 2.13 calls a function of its own that it has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 
-PACKAGES = {
-    "edge": edge.__main__.COMMANDS,
-    "edge bench": BENCH_COMMANDS,
-    "train": train.__main__.COMMANDS,
-    "calibrate": calibrate.__main__.COMMANDS,
-}
 INSTEAD = {
     **dict.fromkeys(("8080", "8081", "8082"), "0"),
     "DATA": "data",
@@ -130,7 +121,7 @@ def run_python(line):
             del words[at : at + 2]
     room, name, rest = short(words)
     try:
-        run_command_line(room, "", PACKAGES[room], [name, *rest])
+        run_command_line(room, "", PROGRAMS[room], [name, *rest])
     except SystemExit as left:
         return left.code
     return 0

@@ -36,7 +36,7 @@ rows(
     quantised,
     {
         "--float_layers 9": "float_layers 9 is not between 0 and 4",
-        "--samples -3": "samples -3 and seed 0 are out of range; samples start at 1",
+        "--samples 0": "samples 0 and seed 0 are out of range; samples start at 1",
         "--seed -1": "samples 256 and seed -1 are out of range; samples start at 1, seeds at 0",
         "--clips {}/nowhere.npz": "nowhere.npz",
     },
@@ -160,6 +160,10 @@ def a_network_to_quantise_that_answers_nan(folder: Path) -> Argv:
     return altered(folder, lambda model: next(t for t in model.graph.initializer if t.name == "b4").CopyFrom(nan))
 
 
+def typed(folder: Path, line: str) -> Argv:
+    return ["calibrate", *words(folder, line)]
+
+
 def posed(folder: Path, flags: str = "") -> Argv:
     network = networks.student(folder / "pose.onnx")
     return ["calibrate", "pose", "--network", network, "--frames", folder, *words(folder, flags)]
@@ -168,7 +172,8 @@ def posed(folder: Path, flags: str = "") -> Argv:
 rows(
     posed,
     {
-        "--samples -1": "the number of images must be at least 1",
+        "--method best": "method takes 'minmax', 'percentile', 'entropy', 'mse', 'margin', not best",
+        "--samples 0": "the number of images must be at least 1",
         "--min_people_agreement 101": "min_agreement is 101.0; give a number in [0, 100]",
         "--out {}/sub/../pose.onnx": "pose.onnx: INT8 would overwrite the FP32 network; give another --out",
     },
@@ -176,10 +181,33 @@ rows(
 
 
 @row()
+def a_folder_without_images_to_calibrate_on(folder: Path) -> Argv:
+    """contains no image that can be read; give a video or a folder of images"""
+    return posed(folder)
+
+
+@row()
 def a_student_given_as_a_pose_network(folder: Path) -> Argv:
     """pose.onnx: not a trt_pose network: it needs 18"""
     cv2.imwrite(str(folder / "0.png"), np.full((8, 8, 3), 128, np.uint8))
     return posed(folder)
+
+
+@row()
+def a_bundle_to_verify_before_it_is_quantised(folder: Path) -> Argv:
+    """the bundle contains no student.int8.onnx"""
+    bundle = good_bundle(folder)
+    (bundle / "student.int8.onnx").unlink()
+    return ["calibrate", "verify", "--bundle", relist(bundle)]
+
+
+rows(
+    typed,
+    {
+        "gate --onnx {}/absent.onnx": "absent.onnx: cannot be read",
+        "tf-pose --graph {}/absent.pb --out {}/pose.onnx": "absent.pb: cannot be read",
+    },
+)
 
 
 @row()

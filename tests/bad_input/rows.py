@@ -19,19 +19,9 @@ from bad_input import (  # noqa: F401 each adds its rows to the table
     training,
 )
 from bad_input.table import TABLE
+from programs import PROGRAMS, program
 
-import calibrate.__main__
-import edge.__main__
-import train.__main__
-from edge.bench.commands import BENCH_COMMANDS
 from edge.cli.command_line import run_command_line
-
-ROOMS = {
-    "edge": edge.__main__.COMMANDS,
-    "edge bench": BENCH_COMMANDS,
-    "train": train.__main__.COMMANDS,
-    "calibrate": calibrate.__main__.COMMANDS,
-}
 
 
 @contextmanager
@@ -54,10 +44,10 @@ def prepared(name: str, folder: Path, request: pytest.FixtureRequest) -> list[st
 
 def refused(argv: Sequence[str], capfd: pytest.CaptureFixture[str]) -> str:
     """The one line that is said, on stderr and last, with exit code 2."""
-    room = "edge bench" if argv[:2] == ["edge", "bench"] else argv[0]
+    name, words = program(argv)
     capfd.readouterr()
     with pytest.raises(SystemExit) as left:
-        run_command_line(room, "", ROOMS[room], argv[len(room.split()) :])
+        run_command_line(name, "", PROGRAMS[name], words)
     said = capfd.readouterr()
     errors = [line for line in said.err.splitlines() if line.startswith("error: ")]
     assert left.value.code == 2 and said.out == ""

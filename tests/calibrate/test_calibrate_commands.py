@@ -1,44 +1,8 @@
-"""Errors of all commands: user errors and missing packages."""
+"""Packages that a command lacks, or does without."""
 
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
-from typed import calibrate
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (("student", "--bundle", "{}/absent", "--clips", "{}/calibration.npz"), "bundle.yaml is missing"),
-        (
-            ("student", "--bundle", "{}/bundle", "--clips", "{}/absent.npz"),
-            "absent.npz: cannot be read: No such file or directory",
-        ),
-        (
-            ("student", "--bundle", "{}/bundle", "--clips", "{}/calibration.npz", "--samples", "0"),
-            "samples 0 and seed 0",
-        ),
-        (("verify", "--bundle", "{}/bundle"), "the bundle contains no student.int8.onnx"),
-        (("gate", "--onnx", "{}/absent.onnx"), "cannot be read"),
-        (("pose", "--network", "{}/bundle/student.onnx", "--frames", "{}/absent.mp4"), "no image"),
-        (("pose", "--network", "{}/x.onnx", "--frames", "{}", "--method", "best"), "--help"),
-        (("engine", "--onnx", "{}/bundle/student.onnx"), "tensorrt"),
-        (("tf-pose", "--graph", "{}/absent.pb", "--out", "{}/pose.onnx"), "cannot be read"),
-    ],
-)
-def test_a_user_error_is_one_line_and_exit_code_2(
-    bundle: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], line: str
-) -> None:
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(SystemExit) as left:
-        calibrate(*(a.format(tmp_path) for a in arguments))
-    assert left.value.code == 2
-    error = capsys.readouterr().err.strip()
-    assert line in error
-    assert error.startswith("error: ")
-    assert "\n" not in error
 
 
 def test_without_the_extra_the_command_says_how_to_install_it(bundle: Path, tmp_path: Path) -> None:

@@ -14,10 +14,6 @@ from calibrate.quantisation.onnx_graph import Graph, activations
 NODE = onnx.helper.make_node
 
 
-def images(count: int) -> list[np.ndarray]:
-    return [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(count)]
-
-
 def separable(folder: Path) -> onnx.ModelProto:
     return onnx.shape_inference.infer_shapes(onnx.load(networks.separable(folder / "separable.onnx")))
 
@@ -26,19 +22,19 @@ def separable(folder: Path) -> onnx.ModelProto:
 @given(seed=st.integers(0, 10_000))
 def test_equalising_changes_no_output(tmp_path_factory, seed: int) -> None:
     model = separable(tmp_path_factory.mktemp("equalise"))
-    balanced = equalised(model, images(3))
+    balanced = equalised(model, networks.images(3))
     image = np.random.default_rng(seed).standard_normal((1, 3, 16, 16)).astype(np.float32)
     np.testing.assert_allclose(networks.run(balanced, image), networks.run(model, image), rtol=1e-3, atol=1e-3)
 
 
 def test_channels_read_by_a_depthwise_convolution_get_similar_ranges(tmp_path: Path) -> None:
     def spread(model: onnx.ModelProto) -> float:
-        (values,) = activations(model, ["c2"], images(1))
+        (values,) = activations(model, ["c2"], networks.images(1))
         sizes = np.abs(values["c2"]).max(axis=(0, 2, 3))
         return float(sizes.max() / sizes.min())
 
     model = separable(tmp_path)
-    assert spread(equalised(model, images(8))) < 0.7 * spread(model)
+    assert spread(equalised(model, networks.images(8))) < 0.7 * spread(model)
 
 
 def two_layers(folder: Path, group: int, relu: bool) -> onnx.ModelProto:
@@ -95,10 +91,10 @@ def test_concatenated_parts_are_equalised_each_by_its_own_weight_columns(tmp_pat
     ]
     shapes = (("image", [1, 3, 16, 16]), ("map", [1, 3, 14, 16]))
     model = onnx.shape_inference.infer_shapes(onnx.load(networks.save(tmp_path / "both.onnx", nodes, weights, shapes)))
-    balanced = equalised(model, images(3))
+    balanced = equalised(model, networks.images(3))
     after, columns = Graph(balanced).constants, weights["w3"][..., 0].copy()
     for name, first in (("w2", 3), ("w1", 5)):  # in the order they run
-        outputs = [np.einsum("oi,ihw->ohw", weights[name][..., 0, 0], image[0]) for image in images(3)]
+        outputs = [np.einsum("oi,ihw->ohw", weights[name][..., 0, 0], image[0]) for image in networks.images(3)]
         ranges = np.abs(outputs).max(axis=(0, 2, 3))
         sizes = np.abs(columns).max(axis=2)
         relative = sizes / sizes.max(axis=1, keepdims=True)
@@ -108,7 +104,7 @@ def test_concatenated_parts_are_equalised_each_by_its_own_weight_columns(tmp_pat
         columns[:, first : first + 2] *= s[:, None]
     np.testing.assert_allclose(after["w3"][..., 0], columns, rtol=1e-4)
     np.testing.assert_allclose(
-        networks.run(balanced, images(1)[0]), networks.run(model, images(1)[0]), rtol=1e-3, atol=1e-3
+        networks.run(balanced, networks.images(1)[0]), networks.run(model, networks.images(1)[0]), rtol=1e-3, atol=1e-3
     )
 
 
@@ -168,7 +164,7 @@ def test_dead_and_unread_channels_and_an_empty_row_give_finite_weights(tmp_path:
     unread[:, 6 + 3] = 0  # the fourth of these channels, behind six others
     unread[1] = 0
     graph.set_constant("w4", unread)
-    balanced = Graph(equalised(model, images(2)))
+    balanced = Graph(equalised(model, networks.images(2)))
     assert all(np.isfinite(c).all() for c in balanced.constants.values())
 
 

@@ -125,7 +125,7 @@ def test_an_error_is_relative_to_the_channels_variance_with_a_lower_limit() -> N
 
 def test_a_pose_networks_float_layers_are_chosen_by_its_evaluator(tmp_path: Path) -> None:
     source = networks.separable(tmp_path / "pose.onnx")
-    images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(8)]
+    images = networks.images(8)
     few, fitted_on = images[:2], images[:4]
     wanted = ort.InferenceSession(str(source)).run(None, {"image": images[0]})[0]
     quantiser = Quantiser(source, images, "minmax")

@@ -17,7 +17,7 @@ from edge.engines.onnx_runtime import DISABLED_OPTIMIZERS
 
 @pytest.fixture
 def separable(tmp_path: Path) -> onnx.ModelProto:
-    images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(8)]
+    images = networks.images(8)
     return Quantiser(networks.separable(tmp_path / "s.onnx"), images, "minmax").quantised([], images)
 
 

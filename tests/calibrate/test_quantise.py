@@ -113,7 +113,7 @@ def test_a_layer_left_in_floating_point_keeps_its_weights(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["separable", "student"])
 def test_with_every_layer_in_floating_point_the_network_is_the_fp32_network(tmp_path: Path, name: str) -> None:
     source = getattr(networks, name)(tmp_path / "network.onnx")
-    images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(4)]
+    images = networks.images(4)
     given_to = {"separable": images, "student": networks.samples(4)}[name]
     quantiser = Quantiser(source, given_to, "minmax")
     same = quantiser.quantised(quantiser.layers, given_to)
@@ -122,7 +122,7 @@ def test_with_every_layer_in_floating_point_the_network_is_the_fp32_network(tmp_
 
 def test_channels_whose_ranges_differ_a_thousandfold_survive_int8(tmp_path: Path) -> None:
     source, out = networks.separable(tmp_path / "separable.onnx"), tmp_path / "separable.int8.onnx"
-    images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(16)]
+    images = networks.images(16)
     Quantiser(source, images, "minmax").write(out)
     unseen = np.random.default_rng(99).standard_normal((1, 3, 16, 16)).astype(np.float32)
     assert np.corrcoef(networks.run(source, unseen).ravel(), networks.run(out, unseen).ravel())[0, 1] > 0.995
@@ -179,7 +179,7 @@ def test_biases_are_corrected(tmp_path: Path) -> None:
 
 def test_weights_are_fitted_on_request(tmp_path: Path) -> None:
     source = networks.separable(tmp_path / "separable.onnx")
-    images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(4)]
+    images = networks.images(4)
     fitting, nearest = (Quantiser(source, images, "minmax", fit_weights=fit) for fit in (True, False))
     assert nearest.quantised([], images) == nearest.rounded([], images) == fitting.rounded([], images)
     assert fitting.quantised([], images) != nearest.quantised([], images)

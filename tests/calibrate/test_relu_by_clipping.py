@@ -42,13 +42,7 @@ def three_layers(folder: Path, low: float = 0.0, high: float | None = None, **pa
 
 @pytest.fixture
 def images() -> list[Sample]:
-    return [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(6)]
-
-
-def as_written(model: onnx.ModelProto, image: Sample) -> np.ndarray:
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return ort.InferenceSession(model.SerializeToString(), options).run(None, {"image": image})[0]
+    return networks.images(6)
 
 
 @pytest.mark.parametrize("padding", [{"pads": [1, 1, 1, 1]}, {"auto_pad": "SAME_UPPER"}])
@@ -72,9 +66,9 @@ def test_a_clip_from_zero_is_done_by_the_range_behind_it(tmp_path: Path, images:
     relu.op_type = "Clip"
     relu.input.extend(["zero.limit", "limit"])
     clipped.graph.initializer.extend(numpy_helper.from_array(np.array(v, np.float32), n) for n, v in LIMITS)
-    np.testing.assert_array_equal(as_written(model, image), as_written(clipped, image))
-    exact = as_written(onnx.load(source), images[0])
-    assert np.square(as_written(model, images[0]) - exact).mean() < 0.005 * exact.var()
+    np.testing.assert_array_equal(networks.run_exactly(model, image), networks.run_exactly(clipped, image))
+    exact = networks.run_exactly(onnx.load(source), images[0])
+    assert np.square(networks.run_exactly(model, images[0]) - exact).mean() < 0.005 * exact.var()
 
 
 def test_onnx_runtime_runs_convolutions_before_a_clip_in_int8(tmp_path: Path, images: list[Sample]) -> None:
@@ -98,7 +92,9 @@ def test_uint8_and_int8_give_the_same_values(tmp_path: Path, images: list[Sample
     model = signed(unsigned)
     assert Counter(c.dtype.name for c in Graph(model).constants.values())["uint8"] == 0
     for image in images:
-        np.testing.assert_allclose(as_written(model, image), as_written(unsigned, image), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            networks.run_exactly(model, image), networks.run_exactly(unsigned, image), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_the_scale_is_halved(tmp_path: Path, images: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
