@@ -48,7 +48,7 @@ class StudentConfig(Calibration):
 
 @dataclass(frozen=True, kw_only=True)
 class StreamConfig(Calibration):
-    """Quantise a bundle's streaming network to INT8."""
+    """Quantise a bundle's streaming networks to INT8."""
 
     clips: Path
     """calibration.npz, for the ranges (stream_calibration.npz if the stream was added to a bundle)."""

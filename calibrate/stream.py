@@ -1,4 +1,4 @@
-"""``python -m calibrate stream``: quantise a bundle's streaming network to INT8."""
+"""``python -m calibrate stream``: quantise a bundle's streaming networks to INT8."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ from edge.contract.manifest import StreamForm, accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 from edge.recognition.recogniser import STUDENTS, Precision
-from edge.recognition.streaming.network import STREAMS, StreamNetwork, open_stream, steps
+from edge.recognition.streaming.network import PERIODS, StreamNetwork, open_stream, stream_file
 
 
 def quantise_stream(config: StreamConfig) -> None:
-    """Write ``stream.4.int8.onnx``, measure both precisions and update the manifest.
+    """Write ``stream.*.int8.onnx``, measure both precisions and update the manifest.
 
-    Raises BundleError if the bundle has no stream or the clips do not match it, OutputError early if the file cannot be
-    written.
+    Raises BundleError if clips do not match the bundle, OutputError early if a file cannot be written.
     """
     bundle = read_bundle(config.bundle)
     form = bundle.manifest.stream or StreamForm(bundle.manifest.preprocessing)
@@ -44,15 +43,11 @@ def quantise_stream(config: StreamConfig) -> None:
     streamed = replace(bundle, manifest=replace(bundle.manifest, preprocessing=form.preprocessing))
     given = clips_for(streamed, config.clips)
     test = None if config.test is None else clips_for(streamed, config.test)
-    if not (config.bundle / STREAMS["fp32"]).is_file():
-        raise BundleError(
-            f"there is no {STREAMS['fp32']} to quantise", where=config.bundle, hint="export a student that streams"
-        )
-    require_writable(config.bundle / STREAMS["int8"])
+    require_writable(*(config.bundle / stream_file(period, "int8") for period in _networks(config.bundle)))
     chosen = stratified(given.labels, config.samples, config.seed)
     method = _chosen_method(config.bundle, given.clips, chosen) if config.method == "auto" else config.method
-    write_int8_stream(config.bundle, given.clips[chosen], method)
-    # The manifest lists checksums: without this, reading the bundle again would refuse a file that replaced another.
+    written = write_int8_stream(config.bundle, given.clips[chosen], method)
+    # The manifest lists checksums: without this, reading the bundle again would refuse files that replaced others.
     write_manifest(config.bundle, bundle.manifest)
     bundle = read_bundle(config.bundle)
     accuracy: Mapping[str, Any] = {name: found for name, found in form.accuracy.items() if name != "int8"}
@@ -63,7 +58,7 @@ def quantise_stream(config: StreamConfig) -> None:
     costs: dict[str, float] = {p: frames_per_clip(bundle, p) for p in precisions}
     form = replace(form, accuracy=accuracy, frames_per_clip=costs)
     write_manifest(config.bundle, replace(bundle.manifest, stream=form))
-    console.print(f"{config.bundle}: {STREAMS['int8']}, ranges by {method}")
+    console.print(f"{config.bundle}: {', '.join(path.name for path in written)}, ranges by {method}")
     measured = [f"{name}: {accuracy_text(found)}" for name, found in accuracy.items() if isinstance(found, dict)]
     frames = ", ".join(f"{cost:.1f} in {precision}" for precision, cost in costs.items())
     console.print("; ".join([*measured, f"new frames that cost as much as a clip: {frames}"]))
@@ -82,30 +77,45 @@ def _chosen_method(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Me
     evaluated_on = clips[evaluation_clips(len(clips), drawn)]
     given: dict[Method, Float32] = {}
     with temporary_folder() as copies:
-        shutil.copy(folder / STREAMS["fp32"], copies)
+        for path in _networks(folder).values():
+            shutil.copy(path, copies)
         for method in TRIED_METHODS:
             write_int8_stream(copies, clips[drawn], method)
             given[method] = _logits(copies, "int8", evaluated_on)
     return least_error_method(_logits(folder, "fp32", evaluated_on), given)
 
 
-def write_int8_stream(folder: Path, clips: Float32, method: Method) -> None:
-    """Write the INT8 network beside a folder's FP32 one, calibrated on clips (N, C, T, V, 1) as one stream."""
-    path = folder / STREAMS["fp32"]
-    engine = RecordingEngine(open_engine(path, threads=1))
-    network = StreamNetwork(engine)
+def _networks(folder: Path) -> dict[int, Path]:
+    found = {period: folder / stream_file(period) for period in PERIODS if (folder / stream_file(period)).is_file()}
+    if not found:
+        wanted = stream_file(PERIODS[-1])
+        raise BundleError(f"there is no {wanted} to quantise", where=folder, hint="export a student that streams")
+    return found
+
+
+def write_int8_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
+    """Write INT8 networks beside a folder's FP32 ones, calibrated on clips (N, C, T, V, 1) as one stream."""
+    found = _networks(folder)
+    engines = {period: RecordingEngine(open_engine(path, threads=1)) for period, path in found.items()}
+    network = StreamNetwork(engines)
     stream = network.new_stream()  # of all clips in turn: with a past, like most of what a device sees
     for clip in clips:
-        for step in steps(clip):
-            network.step(stream, step)
+        for first in range(0, clip.shape[1], network.frames):
+            network.step(stream, clip[None, :, first : first + network.frames])
     network.close()
-    # A window's frames are concatenated from several copies each: quantising the result does it once.
-    quantiser = Quantiser(path, engine.recorded, method, concat_in_int8=False)
-    model = quantiser.quantised(_float_layers(quantiser.model), quantiser.samples)
-    # Only additions read the sums, so none is quantised.
-    model = remove_pairs(model, lambda graph, pair: True)
-    _unquantise_states(model)
-    quantiser.save(model, folder / STREAMS["int8"])
+    made = {}
+    for period, path in found.items():
+        # A window's frames are concatenated from several copies each: quantising the result does it once.
+        quantiser = Quantiser(path, engines[period].recorded, method, concat_in_int8=False)
+        model = quantiser.quantised(_float_layers(quantiser.model), quantiser.samples)
+        # Only additions read the sums, so none is quantised.
+        model = remove_pairs(model, lambda graph, pair: True)
+        _unquantise_states(model)
+        made[folder / stream_file(period, "int8")] = quantiser, model
+    # Written together at the end: until the manifest is updated, it refuses the new files.
+    for out, (quantiser, model) in made.items():
+        quantiser.save(model, out)
+    return list(made)
 
 
 def _unquantise_states(model: onnx.ModelProto) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from edge.contract.bundle import Bundle
 from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.recogniser import Precision, RecogniserConfig, open_recogniser
-from edge.recognition.streaming.network import STEP_FRAMES
 from edge.recognition.streaming.recogniser import open_stream_recogniser
 
 ROUNDS, WARM_UP = 60, 10
@@ -21,26 +20,26 @@ CAMERA_FRAMES = 2
 def frames_per_clip(bundle: Bundle, precision: Precision) -> float:
     """Number of streamed frames that cost as much as one clip, for one person on one thread; from medians.
 
-    Clips and steps alternate, so that each starts with the other's weights in the processor's caches.
+    Clips and cycles of frames alternate, so that each starts with the other's weights in the processor's caches.
     Raises what opening either form raises.
     """
     config = RecogniserConfig(precision, threads=1)
     student, streaming = open_recogniser(bundle, config), open_stream_recogniser(bundle, config)
     how, joints = bundle.manifest.preprocessing, bundle.layout
-    stream, buffer, seen = streaming.new_stream(), ClipBuffer(joints, how), STEP_FRAMES * CAMERA_FRAMES
-    moved = np.random.default_rng(0).standard_normal((ROUNDS + WARM_UP, seen, len(joints), 2)).cumsum(axis=1)
-    clip_s, step_s = [], []
-    for number, step in enumerate(300 + moved):
-        bodies = np.concatenate([step, np.ones_like(step[..., :1])], axis=-1).astype(np.float32)
+    stream, buffer, cycle = streaming.new_stream(), ClipBuffer(joints, how), streaming.cycle_frames * CAMERA_FRAMES
+    moved = np.random.default_rng(0).standard_normal((ROUNDS + WARM_UP, cycle, len(joints), 2)).cumsum(axis=1)
+    clip_s, cycle_s = [], []
+    for number, steps in enumerate(300 + moved):
+        bodies = np.concatenate([steps, np.ones_like(steps[..., :1])], axis=-1).astype(np.float32)
         busy_s = 0.0
         for frame, body in enumerate(bodies):
-            buffer.push(body, (number * seen + frame) / (how.fps * CAMERA_FRAMES))
+            buffer.push(body, (number * cycle + frame) / (how.fps * CAMERA_FRAMES))
             busy_s += _seconds(lambda: stream.advance(buffer))
-        step_s.append(busy_s)
+        cycle_s.append(busy_s)
         clip_s.append(_seconds(lambda: student.recognise([buffer.clip()])))
     student.close()
     streaming.close()
-    return round(STEP_FRAMES * float(np.median(clip_s[WARM_UP:]) / np.median(step_s[WARM_UP:])), 1)
+    return round(streaming.cycle_frames * float(np.median(clip_s[WARM_UP:]) / np.median(cycle_s[WARM_UP:])), 1)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -27,20 +27,26 @@ REQUIRED = {
     "classes": list,
 }
 """Keys of ``about``, with the types of their values, that a student or an export needs beside pairs and optimiser."""
+VALIDATION = "validation"
+"""Key of the accuracy on held-out clips in a run's history."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """The content of ``checkpoint.pt``.
 
-    about: network, data and settings. network, extra, optimiser: states of the run's parts. Random number generators
-    have no state here: they are seeded from the seed, the epoch and the position in it.
+    about: network, data and settings. network, extra, optimiser: states of the run's parts. average: moving average of
+    the weights, empty if none is kept. best: the weights to use so far: the last ones or their average, with early
+    stopping those of the best epoch. Random number generators have no state here: they are seeded from the seed, the
+    epoch and the position in it.
     """
 
     about: dict[str, Any]
     network: dict[str, Any]
     extra: dict[str, Any]
     optimiser: dict[str, Any]
+    average: dict[str, Any]
+    best: dict[str, Any]
     history: list[dict[str, float]]
 
     def require_same_settings(self, about: dict[str, Any], folder: Path) -> None:
@@ -59,13 +65,13 @@ class Checkpoint:
         """
         with refuse_other_version(folder / FILE):
             network = build_network(self.about)
-            network.load_state_dict(self.network)
+            network.load_state_dict(self.best)
         return network.eval()
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of the weights, to tell trainings apart."""
+        """16 hexadecimal digits of the SHA-256 of the weights in use, to tell trainings apart."""
         digest = hashlib.sha256()
-        for name, value in sorted(self.network.items()):
+        for name, value in sorted(self.best.items()):
             digest.update(name.encode())
             digest.update(value.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -110,12 +116,19 @@ def load_trained(folder: Path) -> Checkpoint:
         about = {"scenes": 0, **checkpoint.about}  # runs from before this setting existed lack it
         if wrong := [name for name, kind in REQUIRED.items() if not isinstance(about[name], kind)]:
             raise TypeError(f"{wrong[0]} is {about[wrong[0]]!r}")
-        epochs = checkpoint.about["optimiser"]["epochs"]
+        settings = checkpoint.about["optimiser"]
+        epochs, patience = settings["epochs"], settings["patience"]
         DataConfig(clips_per_class=about["clips_per_class"], scenes=about["scenes"], pairs=pair_config(about["pairs"]))
     trained = len(checkpoint.history)
-    if trained < epochs:
+    if trained < epochs and not should_stop_early(checkpoint.history, patience):
         print_warning(f"{folder}: only {trained} of {epochs} epochs are trained; repeat its command to train the rest")
     return checkpoint
+
+
+def should_stop_early(history: list[dict[str, float]], patience: int) -> bool:
+    """Whether none of the last ``patience`` epochs was better on held-out clips than the best one before them."""
+    scores = [epoch[VALIDATION] for epoch in history if VALIDATION in epoch]
+    return 0 < patience < len(scores) and max(scores[-patience:]) <= max(scores[:-patience])
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -126,19 +139,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     refused = partial(DataError, where=path, hint="remove it and train again")
     try:
         raw = torch.load(checked(path), map_location="cpu", weights_only=True)
-        if isinstance(raw, dict) and "best" in raw:
-            _forget_averages_and_early_stopping(raw)
         checkpoint = read_fields(Checkpoint, raw, refused)
         # Runs from before this setting existed interpolated linearly.
         checkpoint.about.get("pairs", {}).get("preprocessing", {}).setdefault("between", "line")
         return checkpoint
     except LOAD_ERRORS as error:
         raise refused(f"not a readable checkpoint: {error}") from error
-
-
-def _forget_averages_and_early_stopping(raw: dict[str, Any]) -> None:
-    """Runs from before these were removed hold the weights to use apart from the latest ones."""
-    raw["network"] = raw.pop("best")
-    raw.pop("average")
-    for setting in ("average", "patience", "held_out"):
-        raw["about"]["optimiser"].pop(setting, None)

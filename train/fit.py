@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,13 +15,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from edge.cli.interruption import interruptible
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import wrap_write_errors
 from edge.contract.types import Float32
-from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
+from train.checkpoint import FILE, VALIDATION, Checkpoint, load_checkpoint, save_checkpoint, should_stop_early
 from train.configuration import Hardware
 from train.data.pairs import PairDataset
 from train.distillation.methods import Method
@@ -40,8 +41,8 @@ class Run:
     """Everything one training needs.
 
     see: the quality of clips that the network reads. extra: modules that are trained too but are not part of the
-    network (the adapter). method: says how the gradients of the losses are combined. about: rebuilds the network
-    (name, width, classes, layout, preprocessing); goes into the checkpoint.
+    network (the adapter). method: says how the gradients of the losses are combined. validation: held-out clips for
+    early stopping. about: rebuilds the network (name, width, classes, layout, preprocessing); goes into the checkpoint.
     """
 
     out: Path
@@ -51,6 +52,7 @@ class Run:
     loss_function: LossFunction
     method: Method
     train: PairDataset
+    validation: PairDataset | None
     test: PairDataset
     optimiser: Optimiser
     seed: int
@@ -60,10 +62,15 @@ class Run:
 
 @dataclass
 class _State:
-    """What changes during training besides the weights; saved in checkpoints."""
+    """What changes during training besides the weights; saved in checkpoints.
+
+    average: exponential moving average of the weights. best: the weights to use, see :func:`_update_best`.
+    """
 
     optimiser: torch.optim.Optimizer
+    average: AveragedModel | None
     history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
 
 
 def fit(run: Run, fabric: Fabric) -> Accuracy:
@@ -80,12 +87,12 @@ def fit(run: Run, fabric: Fabric) -> Accuracy:
     with wrap_write_errors(run.out):
         run.out.mkdir(parents=True, exist_ok=True)
     with training_lock(run.out / TRAINING_LOCK, run.out, fabric):
-        _train(run, sampler, fabric)
+        run.network.load_state_dict(_train(run, sampler, fabric))
     return accuracy(predict(run.network, run.test, see=run.see), run.test.labels)
 
 
 def _sampler(run: Run, fabric: Fabric) -> BatchSampler:
-    """The batches of this process. Raises DataError if there are too few clips to train or test."""
+    """The batches of this process. Raises DataError if there are too few clips to train, test or validate."""
     settings = run.optimiser
     sampler = BatchSampler(
         run.train.labels, batch=settings.batch, seed=run.seed, balanced=settings.balanced,
@@ -97,13 +104,21 @@ def _sampler(run: Run, fabric: Fabric) -> BatchSampler:
             f"each of {settings.accumulate} batches on each of {fabric.world_size} processes",
             hint="give more recordings (of generated clips: --data.clips_per_class)",
         )
+    if run.validation is not None and len(run.validation) < 1:
+        raise DataError(
+            f"no class has enough training clips to hold out a share of {settings.held_out:g}",
+            hint="give a larger --optimiser.held_out",
+        )
     return sampler
 
 
-def _train(run: Run, sampler: BatchSampler, fabric: Fabric) -> None:
-    """Run the remaining epochs."""
+def _train(run: Run, sampler: BatchSampler, fabric: Fabric) -> dict[str, Any]:
+    """Run the remaining epochs and return the weights to use."""
     settings, about = run.optimiser, run.about | {"seed": run.seed, "optimiser": asdict(run.optimiser)}
-    state = _State(settings.build([*run.network.parameters(), *run.extra.parameters()]))
+    average = None
+    if settings.average:
+        average = AveragedModel(run.network, multi_avg_fn=moving_average(settings.average), use_buffers=True)
+    state = _State(settings.build([*run.network.parameters(), *run.extra.parameters()]), average)
     _resume(run, about, state)
     # DataLoader's type asks for a Dataset; it only needs __getitem__, whose keys are PairKeys.
     dataset = cast("Dataset[Any]", run.train)
@@ -116,7 +131,7 @@ def _train(run: Run, sampler: BatchSampler, fabric: Fabric) -> None:
         generator=torch.Generator(),  # its own, so that seeding workers does not change dropout's random numbers
     )
     with training_progress(run.out, settings.epochs, len(state.history), fabric) as report:
-        while len(state.history) < settings.epochs:
+        while len(state.history) < settings.epochs and not should_stop_early(state.history, settings.patience):
             started = time.perf_counter()
             try:
                 losses = _train_epoch(run, state, sampler, loader, fabric)
@@ -127,10 +142,12 @@ def _train(run: Run, sampler: BatchSampler, fabric: Fabric) -> None:
                 ) from error
             seconds = time.perf_counter() - started
             state.history.append({"epoch": len(state.history) + 1, "seconds": seconds, **losses})
+            _update_best(run, state, fabric)
             # Before the checkpoint: curves of an epoch that is then trained again are replaced.
             report(state.history[-1], len(run.train) / seconds)
             if fabric.is_global_zero:
                 save_checkpoint(run.out, _checkpoint(run, about, state))
+    return state.best
 
 
 def _train_epoch(
@@ -150,6 +167,8 @@ def _train_epoch(
         of_step = islice(batches, settings.accumulate)
         losses.append(compute_gradients(run.loss_function, of_step, parameters, extra, run.method.combine, fabric))
         state.optimiser.step()
+        if state.average is not None:
+            state.average.update_parameters(run.network)
     return {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
 
 
@@ -169,6 +188,34 @@ def _batches(run: Run, loader: DataLoader[Any], fabric: Fabric) -> Iterator[Batc
         yield Batch(*(x.to(fabric.device, run.hardware.dtype) for x in (low, high, targets)))
 
 
+def _update_best(run: Run, state: _State, fabric: Fabric) -> None:
+    """Keep the weights, or their average, as the ones to use, unless an earlier epoch was better on held-out clips."""
+    used = run.network if state.average is None else state.average.module
+    latest = state.history[-1]
+    if run.validation is not None:
+        found = accuracy(predict(used, run.validation, see=run.see), run.validation.labels).top1
+        # The first process decides for all. Rounding may differ between GPUs, and if only one process stopped, the
+        # others would wait for its gradients.
+        latest[VALIDATION] = fabric.broadcast(found)
+        if latest[VALIDATION] < max(epoch[VALIDATION] for epoch in state.history):
+            return
+    state.best = {name: value.clone() for name, value in used.state_dict().items()}
+
+
+def moving_average(decay: float) -> Callable[..., None]:
+    """The update of an AveragedModel: weights and statistics are averaged exponentially, counts and indices copied."""
+
+    @torch.no_grad()
+    def update(averages: Sequence[torch.Tensor], latest: Sequence[torch.Tensor], _: Any) -> None:
+        for average, value in zip(averages, latest, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, 1 - decay)
+            else:
+                average.copy_(value)
+
+    return update
+
+
 def _resume(run: Run, about: dict[str, Any], state: _State) -> None:
     """Load the folder's checkpoint if there is one. Raises ConfigError or DataError if it is not of the same run."""
     if not (run.out / FILE).is_file():
@@ -179,14 +226,19 @@ def _resume(run: Run, about: dict[str, Any], state: _State) -> None:
         run.network.load_state_dict(found.network)
         run.extra.load_state_dict(found.extra)
         state.optimiser.load_state_dict(found.optimiser)
-    state.history = found.history
+        if state.average is not None:
+            state.average.load_state_dict(found.average)
+    state.history, state.best = found.history, found.best
 
 
 def _checkpoint(run: Run, about: dict[str, Any], state: _State) -> Checkpoint:
+    average = {} if state.average is None else state.average.state_dict()
     return Checkpoint(
         about=about,
         network=run.network.state_dict(),
         extra=run.extra.state_dict(),
         optimiser=state.optimiser.state_dict(),
+        average=average,
+        best=state.best,
         history=state.history,
     )

@@ -1,4 +1,4 @@
-"""Optimiser settings: epochs, batches, learning rate schedule."""
+"""Optimiser settings: epochs, batches, learning rate schedule, early stopping."""
 
 from __future__ import annotations
 
@@ -34,11 +34,19 @@ class Optimiser:
     """Share of the label spread over the other classes."""
     balanced: bool = False
     """Draw classes, not clips, with equal probability, for datasets with classes of different sizes."""
+    average: float = 0.0
+    """Decay per step of an exponential moving average of the weights, which is then tested and kept. 0 keeps the last
+    weights; 0.999 averages over about the last thousand steps."""
+    patience: int = 0
+    """Stop after this many epochs without a better accuracy on held-out training clips; 0 never stops early."""
+    held_out: float = 0.1
+    """Share of each class's training clips that is held out if patience is set."""
 
     def __post_init__(self) -> None:
         # BatchNorm needs two clips.
-        require_in(self, epochs="[1, inf)", batch="[2, inf)", accumulate="[1, inf)")
+        require_in(self, epochs="[1, inf)", batch="[2, inf)", accumulate="[1, inf)", patience="[0, inf)")
         require_in(self, learning_rate="(0, inf)", weight_decay="[0, inf)", label_smoothing="[0, 1)")
+        require_in(self, average="[0, 1)", held_out="(0, 1)")
 
     def learning_rate_at(self, progress: float) -> float:
         """Learning rate at a fraction 0..1 of the run."""

@@ -99,7 +99,7 @@ def _confusion(path: Path, counts: NDArray[np.int64], classes: tuple[str, ...]) 
 def _curves(path: Path, history: list[dict[str, float]]) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for name in [key for key in history[0] if key not in ("epoch", "seconds")]:
+    for name in [key for key in history[0] if key not in ("epoch", "seconds", "validation")]:
         axes.plot([epoch["epoch"] for epoch in history], [epoch[name] for epoch in history], label=name)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")

@@ -15,7 +15,7 @@ from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, load_trained
 from train.configuration import StudentConfig, TeacherConfig, Training
-from train.data.clip import SkeletonSet
+from train.data.clip import SkeletonSet, hold_out
 from train.data.configuration import DataConfig
 from train.data.corruption.fitted_errors import checksum_of_errors
 from train.data.pairs import PairDataset, clip_layout
@@ -118,8 +118,13 @@ def _network(about: dict[str, Any]) -> nn.Module:
 
 def _pairs(config: Training, data: SkeletonSet, source: DataConfig) -> dict[str, Any]:
     """The parts of the data, by their field of :class:`Run`."""
+    training, validation = data, None
+    if config.optimiser.patience:
+        training, held = hold_out(data, config.optimiser.held_out)
+        validation = PairDataset(held, source.pairs, train=False, seed=0)
     return {
-        "train": PairDataset(data, source.pairs, train=True, seed=config.seed),
+        "train": PairDataset(training, source.pairs, train=True, seed=config.seed),
+        "validation": validation,
         "test": PairDataset(data, source.pairs, train=False, seed=0),
     }
 

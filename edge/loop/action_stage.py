@@ -56,7 +56,7 @@ class ActionStage:
         self._follower = Follower(people or PeopleConfig())
         self._reads_every_frame = student.get().every_frame
         self._events, self._dropout = EventDetector(), JointDropout(len(layout))
-        self._period = -1
+        self._period, self._frames = -1, 0
         self._tracks: dict[int, _Track] = {}
 
     def process(self, pose_result: PoseResult) -> FrameResult:
@@ -119,8 +119,12 @@ class ActionStage:
             del self._tracks[lost]
 
     def _begins_period(self, time_s: float) -> bool:
-        """Whether this is the first frame of a period, which has one decision."""
-        before, self._period = self._period, int((time_s + TIME_TOLERANCE_S) * self._config.hz)
+        """Whether this is the first frame of a period of time, or of a number of frames, which has one decision."""
+        before, stride = self._period, self._config.stride_frames
+        if stride is None:
+            self._period = int((time_s + TIME_TOLERANCE_S) * self._config.hz)
+        else:
+            self._period, self._frames = self._frames // stride, self._frames + 1
         return self._period != before
 
     def _is_ready(self, track_id: int) -> bool:
@@ -135,7 +139,7 @@ class ActionStage:
         """
         student = self._student.get()
         before_s = student.network_s
-        end_s = min(self._period / self._config.hz, time_s)
+        end_s = time_s if self._config.stride_frames is not None else min(self._period / self._config.hz, time_s)
         buffers = {n: self._tracks[n].buffer for n in in_view if n in asked or self._is_ready(n)}
         for track_id, fill, probabilities in student.read(buffers, asked, end_s):
             track = self._tracks[track_id]

@@ -25,6 +25,8 @@ class DecisionConfig:
 
     hz: float = 5.0
     """Decisions per second about each person, by the source's clock. Larger: quicker changes, more work."""
+    stride_frames: int | None = None
+    """Decide once every this many frames instead of hz times a second."""
     min_fill: float = 0.5
     """Part of the clip, 0..1, that must have been observed before a decision. Smaller: earlier, less certain
     decisions."""
@@ -40,7 +42,7 @@ class DecisionConfig:
     """Probability by which another label must lead to replace one that has started."""
 
     def __post_init__(self) -> None:
-        require_in(self, hz="(0, 1000]", smoothing="[1, inf)")
+        require_in(self, hz="(0, 1000]", smoothing="[1, inf)", stride_frames="[1, inf)")
         require_in(self, min_fill="[0, 1]", min_score="[0, 1]", hold="[0, 1]", lead="[0, 1]")
 
 

@@ -13,7 +13,7 @@ from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser, student_file
 from edge.recognition.self_test import SelfTest
-from edge.recognition.streaming.network import STREAMS
+from edge.recognition.streaming.network import PERIODS, stream_file
 from edge.recognition.streaming.recogniser import has_stream, open_stream_recogniser
 
 
@@ -71,12 +71,14 @@ def _stream_is_better(bundle: Bundle, config: RecogniserConfig, decisions: Decis
     lost = _lost_points(bundle, form, precision)
     if lost is None or bundle.manifest.budget.violations(100, lost):
         return False
-    return form.preprocessing.fps < form.frames_per_clip.get(precision, 0.0) * decisions.hz
+    # Overestimates the cost of clips for a camera slower than the network when decisions are made every n frames.
+    per_s = form.preprocessing.fps / decisions.stride_frames if decisions.stride_frames else decisions.hz
+    return form.preprocessing.fps < form.frames_per_clip.get(precision, 0.0) * per_s
 
 
 def _only_clips_have_an_engine(bundle: Bundle, config: RecogniserConfig) -> bool:
-    stream = bundle.folder / STREAMS[config.precision]
-    return student_file(bundle, config.precision).suffix == ".engine" and not stream.with_suffix(".engine").is_file()
+    engines = [(bundle.folder / stream_file(period, config.precision)).with_suffix(".engine") for period in PERIODS]
+    return student_file(bundle, config.precision).suffix == ".engine" and not any(path.is_file() for path in engines)
 
 
 def _lost_points(bundle: Bundle, form: StreamForm, precision: str) -> float | None:

@@ -59,6 +59,12 @@ def test_decisions_are_not_a_frame_late_if_times_are_rounded_down(bundle):
     assert decided == list(range(decided[0], 90, 6)) and decided[0] % 6 == 0
 
 
+def test_decisions_can_come_every_n_frames(bundle):
+    results = run(bundle, [[moving_body(n)] for n in range(90)], stride_frames=7)
+    decided = [n for n, result in enumerate(results) if RECOGNISE in result.latency_ms]
+    assert set(np.diff(decided)) == {7}
+
+
 def test_no_action_before_enough_of_the_clip_is_filled(bundle):
     results = run(bundle, [[moving_body(n)] for n in range(60)], hz=1000)
     for result in results:

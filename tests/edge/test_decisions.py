@@ -69,7 +69,7 @@ def test_the_score_is_the_current_labels_and_for_unknown_the_likeliest():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[("hz", 0), ("smoothing", 0), ("hold", 2)],
+        *[("hz", 0), ("smoothing", 0), ("stride_frames", 0), ("hold", 2)],
         *[("min_fill", -0.1), ("min_fill", 1.1), ("min_score", -0.1), ("min_score", 1.5)],
     ],
 )

@@ -103,9 +103,9 @@ def test_the_loops_stream_equals_the_recursion_over_the_recording(bundle):
         assert action.label == bundle.manifest.classes[probabilities.argmax()]
 
 
-def test_decisions_come_with_complete_steps_at_most_at_the_configured_rate(bundle):
+def test_decisions_come_with_complete_cycles_at_most_at_the_configured_rate(bundle):
     script = [[moving_body(n)] for n in range(150)]
-    for decisions, apart in (({"hz": 1000}, {8}), ({"hz": 1.0}, {24, 32})):
+    for decisions, apart in (({"hz": 1000}, {8}), ({"hz": 1.0}, {24, 32}), ({"stride_frames": 16}, {16})):
         given = actions(run(bundle, script, **decisions))
         changed = [n for n in range(1, 150) if given[n] is not given[n - 1]]
         # The first may come at any time in its period.
@@ -231,12 +231,13 @@ def test_form_auto_streams_where_that_is_cheaper_within_the_budget(bundle):
     ("about", "decisions"),
     [
         ({}, {"hz": 1.5}),
+        ({}, {"stride_frames": 10}),
         ({"accuracy": {"test_clips": 100, "int8": {"top1": 0.89}}}, {}),
         ({"accuracy": {"test_clips": 99, "int8": {"top1": 0.9}}}, {}),
         ({"accuracy": {}}, {}),
         ({"frames_per_clip": {"fp32": 10.0}}, {}),
     ],
-    ids=["few decisions", "less accurate", "other test clips", "no accuracy", "no cost"],
+    ids=["few decisions", "few frames", "less accurate", "other test clips", "no accuracy", "no cost"],
 )
 def test_form_auto_uses_clips_otherwise(bundle, about, decisions):
     form = replace(bundle.manifest.stream, **about)

@@ -26,11 +26,11 @@ def spec(name: str, *shape: int) -> TensorSpec:
 
 
 class Summing:
-    """A network whose only state is the sum of all frames, which it outputs as logits."""
+    """A network whose only state is the sum of all frames; that of the longest period outputs it as logits."""
 
-    def __init__(self, frames: int = 4) -> None:
+    def __init__(self, *, has_logits: bool, frames: int = 1) -> None:
         self.inputs = (spec("frame", 1, 3, frames, 13, 1), spec("sum", 1, 3))
-        self.outputs = (spec("logits", 1, 3), spec("sum.next", 1, 3))
+        self.outputs = (*([spec("logits", 1, 3)] if has_logits else []), spec("sum.next", 1, 3))
 
     def describe(self) -> str:
         return "summing"
@@ -44,8 +44,9 @@ class Summing:
         self.is_closed = True
 
 
-def network() -> StreamNetwork:
-    return StreamNetwork(Summing())
+def network(frames: int = 1) -> StreamNetwork:
+    periods = [period for period in (1, 2, 4) if period % frames == 0]
+    return StreamNetwork({period: Summing(has_logits=period == 4, frames=frames) for period in periods})
 
 
 def recording(seconds: float, fps: float, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -120,13 +121,17 @@ def test_preprocessing_that_is_not_causal_is_refused() -> None:
 
 
 @settings(max_examples=15)
-@given(seed=st.integers(0, 10_000), present=st.lists(st.sets(st.integers(0, 2)), min_size=20, max_size=60))
-def test_people_who_come_and_go_have_independent_streams(seed: int, present: list[set[int]]) -> None:
+@given(
+    seed=st.integers(0, 10_000),
+    present=st.lists(st.sets(st.integers(0, 2)), min_size=20, max_size=60),
+    hop=st.sampled_from([1, 2, 4]),
+)
+def test_people_who_come_and_go_have_independent_streams(seed: int, present: list[set[int]], hop: int) -> None:
     rng = np.random.default_rng(seed)
     bodies = rng.uniform(50, 400, (len(present), 3, 13, 3)).astype(np.float32)
-    together = StreamRecogniser(PENN, HOW, network())
+    together = StreamRecogniser(PENN, HOW, network(hop))
     shared = {n: together.new_stream() for n in range(3)}
-    alone = {n: StreamRecogniser(PENN, HOW, network()).new_stream() for n in range(3)}
+    alone = {n: StreamRecogniser(PENN, HOW, network(hop)).new_stream() for n in range(3)}
     for frame, there in enumerate(present):
         for n in sorted(there):
             one, other = (stream.push(bodies[frame, n], frame / 15) for stream in (shared[n], alone[n]))
@@ -172,38 +177,52 @@ def test_a_new_stream_starts_with_new_states() -> None:
     assert [a is None for a in outputs] == [True, True, True, False]
 
 
-def test_a_student_that_is_closed_closes_its_network() -> None:
-    engine = Summing()
-    StreamRecogniser(PENN, HOW, StreamNetwork(engine)).close()
-    assert engine.is_closed
+def test_a_student_that_is_closed_closes_each_of_its_networks() -> None:
+    engines = {period: Summing(has_logits=period == 4) for period in (1, 2, 4)}
+    StreamRecogniser(PENN, HOW, StreamNetwork(engines)).close()
+    assert all(engine.is_closed for engine in engines.values())
 
 
-def test_a_step_that_ends_between_two_frames_of_a_slow_camera_counts() -> None:
+def test_a_cycle_that_ends_between_two_frames_of_a_slow_camera_counts() -> None:
     stream, body = StreamRecogniser(PENN, HOW, network()).new_stream(), np.ones((13, 3), np.float32)
-    # Six new frames of the network each time, in steps of four.
+    # Six new frames of the network each time, of cycles of four.
     outputs = [stream.push(body, 0.4 * n) for n in range(9)]
     assert [a is None for a in outputs] == [True] + [False] * 8
 
 
-def test_networks_that_are_not_of_a_stream_are_refused() -> None:
-    larger, other, silent, flat = (Summing() for _ in range(4))
-    larger.outputs = (spec("logits", 1, 3), spec("sum.next", 1, 4))
-    other.outputs = (spec("logits", 1, 3), spec("total", 1, 3))
-    silent.outputs = (spec("sum.next", 1, 3),)
+def test_networks_that_do_not_belong_together_are_refused() -> None:
+    with pytest.raises(EngineError, match="no logits"):
+        StreamNetwork({1: Summing(has_logits=False)})
+    with pytest.raises(EngineError, match="does not fit"):
+        StreamNetwork({1: Summing(has_logits=False, frames=1), 4: Summing(has_logits=True, frames=4)})
+    with pytest.raises(EngineError, match="does not fit"):  # its states would change buffers out of step
+        StreamNetwork({1: Summing(has_logits=False, frames=4), 4: Summing(has_logits=True, frames=4)})
+    with pytest.raises(EngineError, match="with a period of 1 frames"):
+        StreamNetwork({4: Summing(has_logits=True)})
+    whole, more, larger, other, flat = (Summing(has_logits=n == 0) for n in range(5))
+    more.inputs, more.outputs = (
+        (*specs, spec(name, 1, 3)) for specs, name in ((more.inputs, "b"), (more.outputs, "b.next"))
+    )
+    larger.inputs, larger.outputs = (whole.inputs[0], spec("sum", 1, 4)), (spec("sum.next", 1, 4),)
+    other.outputs = (spec("total", 1, 3),)
     flat.inputs = (spec("frame", 1, 39), spec("sum", 1, 3))
-    for engine in (larger, other, silent, flat, Summing(frames=1)):
-        with pytest.raises(EngineError, match="is not a network of a stream"):
-            StreamNetwork(engine)
+    alien = "is not a network of a stream"
+    for engine, says in ((more, "lacks a state"), (larger, "does not fit"), (other, alien), (flat, alien)):
+        with pytest.raises(EngineError, match=says):
+            StreamNetwork({1: engine, 4: whole})
 
 
-def test_clips_that_end_within_a_step_are_refused() -> None:
-    with pytest.raises(EngineError, match=r"got \(1, 3, 2, 13, 1\)"):
-        network().logits(np.zeros((1, 3, 6, 13, 1), np.float32))
+@pytest.mark.parametrize(
+    ("frames", "says"), [(1, "clips of 6 frames end within a cycle"), (4, r"got \(1, 3, 2, 13, 1\)")]
+)
+def test_clips_that_end_within_a_cycle_or_a_step_are_refused(frames: int, says: str) -> None:
+    with pytest.raises(EngineError, match=says):
+        network(frames).logits(np.zeros((1, 3, 6, 13, 1), np.float32))
 
 
 def test_logits_that_are_not_finite_raise_and_leave_the_stream_unchanged() -> None:
-    stepping = network()
+    stepping = network(4)
     stream = stepping.new_stream()
     with pytest.raises(EngineError, match="NaN or infinite"):
         stepping.step(stream, np.full((1, 3, 4, 13, 1), np.nan, np.float32))
-    assert stream.frames == 0 and not stream.buffers["sum"][stream.current].any()
+    assert stream.frames == 0 and not stream.buffer("sum").any()

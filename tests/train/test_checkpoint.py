@@ -122,11 +122,11 @@ def test_a_run_with_a_value_of_another_type_or_size_is_refused_in_one_line(
 
 
 def with_weights_of_another_shape(saved: dict[str, Any]) -> None:
-    saved["network"] = {name: value.repeat(2, *[1] * (value.dim() - 1)) for name, value in saved["network"].items()}
+    saved["best"] = {name: value.repeat(2, *[1] * (value.dim() - 1)) for name, value in saved["best"].items()}
 
 
 def without_weights(saved: dict[str, Any]) -> None:
-    saved["network"] = {}
+    saved["best"] = {}
 
 
 def with_an_unknown_setting(saved: dict[str, Any]) -> None:
@@ -194,19 +194,8 @@ def test_a_checkpoint_whose_content_seems_compressed_is_refused(teacher: Path, t
         load_checkpoint(tmp_path)
 
 
-def test_a_run_that_kept_an_average_or_its_best_epoch_is_read_with_those_weights(tmp_path: Path, teacher: Path) -> None:
-    saved = torch.load(teacher / FILE, weights_only=True)
-    best = {name: value + 1 for name, value in saved["network"].items()}
-    removed = {"average": 0.9, "patience": 3, "held_out": 0.1}
-    about = saved["about"] | {"optimiser": saved["about"]["optimiser"] | removed}
-    torch.save(saved | {"about": about, "best": best, "average": {"n_averaged": torch.tensor(4)}}, tmp_path / FILE)
-    found = load_trained(tmp_path)
-    assert found.network.keys() == best.keys() and all(torch.equal(found.network[name], best[name]) for name in best)
-    found.require_same_settings(saved["about"], tmp_path)
-
-
 def test_a_fingerprint_is_that_of_the_sorted_names_and_weights() -> None:
-    found = Checkpoint({}, {"b": torch.tensor([1, 2]), "a": torch.tensor([[0.5], [3.0]])}, {}, {}, [])
+    found = Checkpoint({}, {}, {}, {}, {}, {"b": torch.tensor([1, 2]), "a": torch.tensor([[0.5], [3.0]])}, [])
     content = b"a" + np.array([0.5, 3], np.float32).tobytes() + b"b" + np.array([1, 2], np.int64).tobytes()
     assert found.fingerprint() == hashlib.sha256(content).hexdigest()[:16]
 
@@ -225,7 +214,7 @@ def test_a_fingerprint_is_that_of_the_sorted_names_and_weights() -> None:
 def test_a_differing_setting_is_named_with_dots(
     tmp_path: Path, there: dict[str, object], here: dict[str, object], message: str
 ) -> None:
-    found = Checkpoint(there, {}, {}, {}, [])
+    found = Checkpoint(there, {}, {}, {}, {}, {}, [])
     with pytest.raises(ConfigError, match=rf"another {message};"):
         found.require_same_settings(here, tmp_path)
     found.require_same_settings(there, tmp_path)
@@ -237,14 +226,14 @@ def test_a_differing_setting_is_named_with_dots(
         ({"history": None}, "history must be a list, not null;"),
         ({"history": [3]}, "entry 1 of history must be a mapping, not 3;"),
         ({"about": []}, r"about must be a mapping, not \[\];"),
-        ({"network": torch.zeros(2)}, "network must be a mapping, not a Tensor;"),
+        ({"best": torch.zeros(2)}, "best must be a mapping, not a Tensor;"),
         ({"more": 1}, "unknown key 'more';"),
     ],
 )
 def test_a_part_of_a_checkpoint_that_is_of_another_type_is_named(
     tmp_path: Path, change: dict[str, Any], says: str
 ) -> None:
-    parts: dict[str, Any] = {name: {} for name in ("about", "network", "extra", "optimiser")}
+    parts: dict[str, Any] = {name: {} for name in ("about", "network", "extra", "optimiser", "average", "best")}
     torch.save({**parts, "history": [], **change}, tmp_path / FILE)
     with pytest.raises(DataError, match=rf"checkpoint\.pt: {says}"):
         load_checkpoint(tmp_path)

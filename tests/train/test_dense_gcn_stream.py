@@ -30,13 +30,20 @@ def noise(frames: int, seed: int = 0) -> Tensor:
 
 
 @torch.inference_mode()
-def answers(network: DenseGcn, x: Tensor, window: int) -> dict[int, Tensor]:
-    """Number of frames so far -> logits (K,)."""
-    step = StreamStep(network, window=window).eval()
-    states, found = step.initial_states(), {}
-    for at in range(0, x.shape[2] // 4 * 4, 4):
-        logits, states = step(x[:, :, at : at + 4], states)
-        found[at + 4] = logits[0]
+def answers(network: DenseGcn, x: Tensor, window: int, hops: list[int]) -> dict[int, Tensor]:
+    """Number of frames so far -> logits (K,), in steps of the given sizes (repeated), at phases that they allow."""
+    steps, states, found, at, turn = {}, {}, {}, 0, 0
+    while at < x.shape[2]:
+        hop = next(h for h in (hops[turn % len(hops)], 2, 1) if at % h == 0 and at + h <= x.shape[2])
+        key = (hop, at % 4)
+        step = steps.setdefault(key, StreamStep(network, window=window, frames=hop, phase=at % 4).eval())
+        for name, zeros in zip(step.state_shapes, step.initial_states(), strict=True):
+            states.setdefault(name, zeros)
+        logits, new = step(x[:, :, at : at + hop], [states[name] for name in step.state_shapes])
+        states.update(zip(step.state_shapes, new, strict=True))
+        at, turn = at + hop, turn + 1
+        if logits:
+            found[at] = logits[0][0]
     return found
 
 
@@ -52,10 +59,17 @@ def test_a_feature_has_a_receptive_field_of_45_frames_and_a_delay_of_22() -> Non
 
 
 @settings(max_examples=12)
-@given(seed=st.integers(0, 1000), frames=st.integers(76, 110), window=st.integers(1, 8))
-def test_after_warm_up_a_stream_equals_the_interior_of_the_padded_network(seed: int, frames: int, window: int) -> None:
+@given(
+    seed=st.integers(0, 1000),
+    frames=st.integers(76, 110),
+    window=st.integers(1, 8),
+    hops=st.lists(st.sampled_from([1, 2, 4]), min_size=1, max_size=4),
+)
+def test_after_warm_up_a_stream_equals_the_interior_of_the_padded_network(
+    seed: int, frames: int, window: int, hops: list[int]
+) -> None:
     network, x = made(DenseGcn, seed), noise(frames, seed)
-    found = answers(network, x, window)
+    found = answers(network, x, window, hops)
     # From the second frame on, the padded form's strides match the stream's; far from both ends padding has no effect.
     with torch.inference_mode():
         features = network(torch.cat([x[:, :, 1:], torch.zeros(1, 3, 48, 13, 1)], dim=2))[1]
@@ -74,7 +88,7 @@ def test_from_the_first_frame_on_a_stream_equals_the_causal_clip_form(seed: int,
     network, x = made(DenseGcnStream, seed), noise(frames, seed)
     with torch.inference_mode():
         features = network(x)[1]
-        for count, logits in answers(network, x, window).items():
+        for count, logits in answers(network, x, window, [1]).items():
             expected = pooled(network, features, count // 4 - 1, window)
             np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=1e-5)
 
@@ -112,8 +126,15 @@ def test_the_causal_clip_form_equals_a_loop_over_frames(frames: int) -> None:
 def test_the_causal_form_has_the_parameters_of_dense_gcn() -> None:
     padded, causal = made(DenseGcn, 1), made(DenseGcnStream, 2)
     causal.load_state_dict(padded.state_dict())
-    a, b = answers(padded, noise(20), 8), answers(causal, noise(20), 8)
+    a, b = answers(padded, noise(20), 8, [1]), answers(causal, noise(20), 8, [4])
     assert a.keys() == b.keys() and all(torch.allclose(a[n], b[n], atol=1e-5) for n in a)
+
+
+def test_a_step_has_only_the_states_of_the_units_that_it_reaches() -> None:
+    touched = [{n.split(".")[0] for n in StreamStep(made(DenseGcn), window=8, phase=p).state_shapes} for p in range(4)]
+    upper = {"unit0", "unit1", "unit2"}
+    middle = upper | {"unit3", "unit4"}
+    assert touched == [upper, middle, upper, middle | {"unit5", "pooled"}]
 
 
 def test_half_of_the_training_clips_continue_another_clip_and_no_test_clip_does() -> None:

@@ -185,7 +185,7 @@ def test_reference_clips_are_generated_and_start_with_every_class(exported: Path
         clips = stored["clips"]
     np.testing.assert_array_equal(generated_clips(PAIRS, 40)[:16], clips)
     assert len(generated_clips(replace(PAIRS, poor="recorded"), 2)) == 2, "without a second recording"
-    unchosen = Checkpoint({"bodies": 1, "layout": "penn-13", "pairs": {}}, {}, {}, {}, [])
+    unchosen = Checkpoint({"bodies": 1, "layout": "penn-13", "pairs": {}}, {}, {}, {}, {}, {}, [])
     assert reference_clips(unchosen, clips.astype(np.float32), 2).shape == (2, 3, 32, 13, 1), "the dataset's joints"
     people = first_test_clips(40, seed=0)
     assert not any(clip.train for clip in people.clips)
@@ -197,7 +197,7 @@ def test_reference_clips_are_generated_and_start_with_every_class(exported: Path
 
 @pytest.mark.parametrize(("bodies", "joints"), [(2, "penn-13"), (1, "coco-17")])
 def test_reference_clips_that_the_generator_cannot_make_are_evenly_spread_test_clips(bodies: int, joints: str) -> None:
-    made = Checkpoint({"bodies": bodies, "layout": joints, "pairs": {}}, {}, {}, {}, [])
+    made = Checkpoint({"bodies": bodies, "layout": joints, "pairs": {}}, {}, {}, {}, {}, {}, [])
     clips = np.arange(46, dtype=np.float32)
     assert reference_clips(made, clips, 256).tolist() == list(range(0, 46, 3)), "16"
     assert reference_clips(made, clips[:5], 256).tolist() == [0, 1, 2, 3, 4]

@@ -16,6 +16,7 @@ from edge.contract.preprocess import Preprocessing
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.form import open_student
 from edge.recognition.recogniser import RecogniserConfig
+from edge.recognition.streaming.network import open_stream
 from edge.recognition.streaming.recogniser import StreamRecogniser
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.configuration import Hardware, TeacherConfig
@@ -105,14 +106,23 @@ def test_a_stream_is_added_to_the_bundle_of_a_non_causal_student(streaming: Path
     assert after.manifest.stream.accuracy["fp32"]["top1"] == pytest.approx(right, abs=1e-4)
 
 
-def test_a_new_stream_replaces_the_networks_of_the_former_one(streaming: Path, tmp_path: Path) -> None:
-    bundle = tmp_path / "bundle"
+def test_steps_of_fewer_frames_give_equal_logits_and_replace_the_other_networks(
+    streaming: Path, tmp_path: Path
+) -> None:
+    bundle, answers = tmp_path / "bundle", []
     shutil.copytree(streaming / "bundle", bundle)
     assert (bundle / "stream.4.int8.onnx").is_file()
-    (bundle / "stream.2.onnx").write_bytes(b"by an earlier version")
-    export_stream(StreamExportConfig(streaming / "run", bundle, tmp_path))
-    assert [path.name for path in bundle.glob("stream.*.onnx")] == ["stream.4.onnx"]
-    open_student(read_bundle(bundle), STREAMED, DecisionConfig()).self_test(read_bundle(bundle)).require("the student")
+    for frames, dues in ((2, "24"), (1, "124"), (4, "4")):
+        export_stream(StreamExportConfig(streaming / "run", bundle, tmp_path, frames=frames))  # type: ignore[arg-type]
+        # No network of another step size, and no INT8 network of the previous export.
+        assert sorted(path.name for path in bundle.glob("stream.*.onnx")) == [f"stream.{due}.onnx" for due in dues]
+        assert open_stream(bundle).frames == frames
+        open_student(read_bundle(bundle), STREAMED, DecisionConfig()).self_test(read_bundle(bundle)).require(
+            "the student"
+        )
+        answers.append(by_hand(read_bundle(bundle), tmp_path, "stream_test.npz")[1])
+    np.testing.assert_allclose(answers[0], answers[2], atol=1e-4)
+    np.testing.assert_allclose(answers[1], answers[2], atol=1e-4)
 
 
 def test_runs_that_do_not_stream_or_fit_the_bundle_are_refused(streaming: Path, tmp_path: Path) -> None:

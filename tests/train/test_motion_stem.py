@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 import torch
 from drawn import lively
 from hypothesis import given, settings
@@ -69,21 +70,34 @@ def test_fusing_gives_one_convolution_and_leaves_the_network_unchanged(tmp_path:
 
 
 @settings(max_examples=12)
-@given(seed=st.integers(0, 1000), steps=st.integers(1, 15), window=st.integers(1, 8))
-def test_from_the_first_frame_on_its_stream_equals_the_causal_clip_form(seed: int, steps: int, window: int) -> None:
-    network, x = drawn_of("dense_gcn_motion_stream", seed), noise(4 * steps, seed)
-    step = StreamStep(network, window=window).eval()
-    states = step.initial_states()
+@given(
+    seed=st.integers(0, 1000),
+    cycles=st.integers(1, 15),
+    window=st.integers(1, 8),
+    frames=st.sampled_from([1, 2, 4]),
+)
+def test_from_the_first_frame_on_its_stream_equals_the_causal_clip_form(
+    seed: int, cycles: int, window: int, frames: int
+) -> None:
+    network, x = drawn_of("dense_gcn_motion_stream", seed), noise(4 * cycles, seed)
+    steps = [StreamStep(network, window=window, frames=frames, phase=phase).eval() for phase in range(0, 4, frames)]
+    states = dict(zip(steps[-1].state_shapes, steps[-1].initial_states(), strict=True))
     with torch.inference_mode():
         features = network(x)[1]
-        for count in range(1, steps + 1):
-            logits, states = step(x[:, :, 4 * count - 4 : 4 * count], states)
-            expected = network.fc(features[0, :, max(0, count - window) : count].mean(dim=(1, 2)))
-            np.testing.assert_allclose(logits[0], expected, atol=1e-4, rtol=1e-5)
+        for number, at in enumerate(range(0, 4 * cycles, frames)):
+            step = steps[number % len(steps)]
+            logits, new = step(x[:, :, at : at + frames], [states[name] for name in step.state_shapes])
+            states.update(zip(step.state_shapes, new, strict=True))
+            if logits:
+                count = (at + frames) // 4
+                expected = network.fc(features[0, :, max(0, count - window) : count].mean(dim=(1, 2)))
+                np.testing.assert_allclose(logits[0][0], expected, atol=1e-4, rtol=1e-5)
+    assert logits, "the last step completes a cycle"
 
 
-def test_the_exported_stream_has_the_last_frame_as_a_state(tmp_path: Path) -> None:
-    # write_stream compares its logits with PyTorch's.
-    model = onnx.load(write_stream(drawn_of("dense_gcn_motion_stream"), noise(16).numpy(), tmp_path))
-    shapes = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in model.graph.input}
-    assert shapes["stem.kept"] == [13, 3]
+@pytest.mark.parametrize("frames", [1, 4])
+def test_the_exported_stream_has_the_last_frame_as_a_state(tmp_path: Path, frames: int) -> None:
+    written = write_stream(drawn_of("dense_gcn_motion_stream"), noise(16).numpy(), tmp_path, frames=frames)
+    for path in written:  # write_stream compared their logits with PyTorch's
+        shapes = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in onnx.load(path).graph.input}
+        assert shapes["stem.kept"] == [13, 3]

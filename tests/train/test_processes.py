@@ -108,7 +108,7 @@ def test_ctrl_c_while_workers_are_forked_ends_a_training_in_one_line(tmp_path: P
 
 def test_a_training_killed_in_the_middle_of_an_epoch_resumes_to_the_same_weights(tmp_path: Path, teacher: Path) -> None:
     flags = ["--teacher", str(teacher), "--network", "dense_gcn", "--optimiser.epochs", "6", "--optimiser.batch", "4"]
-    flags += ["--hardware.workers", "1"]
+    flags += ["--optimiser.average", "0.9", "--hardware.workers", "1"]
     train("student", tmp_path / "whole", *flags)
 
     run = subprocess.Popen(
@@ -125,7 +125,7 @@ def test_a_training_killed_in_the_middle_of_an_epoch_resumes_to_the_same_weights
 
     launch("student", tmp_path / "killed", *flags)
     one, other = (load_checkpoint(tmp_path / name) for name in ("whole", "killed"))
-    for part in ("network", "extra"):
+    for part in ("network", "extra", "average", "best"):
         a, b = getattr(one, part), getattr(other, part)
         assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
     for a, b in zip(one.history, other.history, strict=True):

@@ -248,7 +248,7 @@ def test_training_restores_the_decisions_that_int8_lost(spoilt: Spoilt, tmp_path
     quantise_aware(spoilt.config())
     assert written.read_bytes() == trained
     other = load_checkpoint(spoilt.folder / "teacher")
-    other.network["fc.bias"][0] += 1
+    other.best["fc.bias"][0] += 1
     save_checkpoint(tmp_path, other)
     with pytest.raises(ConfigError, match="a run with another teacher;"):
         quantise_aware(replace(spoilt.config(), teacher=tmp_path))
@@ -264,6 +264,8 @@ def test_a_run_without_a_teacher_and_a_foreign_bundle_are_refused(spoilt: Spoilt
         quantise_aware(replace(spoilt.config(), run=tmp_path / "run"))
     with pytest.raises(ConfigError, match="bfloat16"):
         replace(spoilt.config(), hardware=Hardware(precision="bf16-mixed"))
+    with pytest.raises(ConfigError, match="no early stopping"):
+        replace(spoilt.config(), optimiser=FineTuning(patience=2))
     other = tmp_path / "bundle"
     other.mkdir()
     for file in (spoilt.folder / "bundle").iterdir():

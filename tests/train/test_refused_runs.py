@@ -102,7 +102,7 @@ def test_a_changed_file_of_fitted_errors_is_refused(tmp_path: Path) -> None:
 def test_the_folder_of_a_student_of_another_teacher_is_refused(tmp_path: Path, student: Path, teacher: Path) -> None:
     other = shutil.copytree(teacher, tmp_path / "teacher")
     checkpoint = load_checkpoint(other)
-    checkpoint.network["fc.bias"][0] += 1
+    checkpoint.best["fc.bias"][0] += 1
     save_checkpoint(other, checkpoint)
     with pytest.raises(ConfigError, match="a run with another teacher;"):
         train_student(student_config(student, other))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from edge.contract.errors import ConfigError, DataError, SkdError
 from edge.contract.layouts import layout
@@ -17,9 +18,10 @@ from train.checkpoint import load_checkpoint
 from train.configuration import TeacherConfig
 from train.data.configuration import DataConfig
 from train.data.pairs import PairConfig
+from train.fit import moving_average
 from train.networks.registry import build
 from train.networks.release import load_release
-from train.networks.shift_gcn import ShiftGcn
+from train.networks.shift_gcn import ShiftGcn, joint_shift
 from train.optimiser import Optimiser
 from train.teach import train_teacher
 
@@ -121,6 +123,16 @@ def test_files_that_are_missing_damaged_or_for_another_network_are_refused(tmp_p
         load_release(network(), tmp_path / "text.pt")
     with pytest.raises(ConfigError, match="only shift_gcn_teacher and shift_gcn_student"):
         load_release(build("dense_gcn", classes=3, layout=PENN, bodies=2), tmp_path / "text.pt")
+
+
+def test_weight_averaging_does_not_change_the_permutations() -> None:
+    built, table = network(), joint_shift(13, 16, -1)
+    averaged_as_a_buffer = (table * 0.9 + table * (1 - 0.9)).long()
+    assert not torch.equal(averaged_as_a_buffer, table), "with this decay, rounding would tell"
+    average = AveragedModel(built, multi_avg_fn=moving_average(0.9), use_buffers=True)
+    for _ in range(3):
+        average.update_parameters(built)
+    assert torch.equal(average.module.state_dict()["l10.gcn1.shift_out"], table)
 
 
 def test_training_starts_from_a_releases_weights(tmp_path: Path) -> None:

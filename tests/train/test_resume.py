@@ -35,7 +35,7 @@ def interrupted(training: Callable[[], object], batches: int) -> None:
 
 def assert_same_run(one: Path, other: Path) -> None:
     ours, theirs = load_checkpoint(one), load_checkpoint(other)
-    for part in ("network", "extra"):
+    for part in ("network", "extra", "best"):
         a, b = getattr(ours, part), getattr(theirs, part)
         assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
     for a, b in zip(ours.history, theirs.history, strict=True):

@@ -39,6 +39,11 @@ def refused(command: str, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
         (Optimiser, {"epochs": 0}, "epochs is 0; give a number in [1, inf)"),
         (Optimiser, {"batch": 1}, "batch is 1; give a number in [2, inf)"),
         (Optimiser, {"accumulate": 0}, "accumulate is 0"),
+        (Optimiser, {"average": 1.0}, "average is 1.0; give a number in [0, 1)"),
+        (Optimiser, {"average": -0.1}, "average is -0.1"),
+        (Optimiser, {"patience": -1}, "patience is -1"),
+        (Optimiser, {"held_out": 0.0}, "held_out is 0.0; give a number in (0, 1)"),
+        (Optimiser, {"held_out": 1.0}, "held_out is 1.0"),
         (Optimiser, {"label_smoothing": 1.0}, "label_smoothing is 1.0"),
         (Optimiser, {"label_smoothing": -0.1}, "label_smoothing is -0.1"),
         (Optimiser, {"learning_rate": float("nan")}, "learning_rate is nan"),
@@ -83,7 +88,7 @@ def test_numbers_out_of_range_are_refused(kind: Callable[..., Any], number: dict
 
 
 def test_the_limits_of_these_ranges_are_allowed() -> None:
-    Optimiser(epochs=1, batch=2, accumulate=1, weight_decay=0, label_smoothing=0)
+    Optimiser(epochs=1, batch=2, accumulate=1, weight_decay=0, label_smoothing=0, average=0, patience=0)
     errors = EstimatorErrors(jitter=0, miss_run_frames=1, swap_run_frames=1, outlier=1, cut_off=1)
     PairConfig(drop=1, tempo=0, max_yaw_deg=0, max_pitch_deg=0, rotate_deg=0, estimator_errors=errors)
     DataConfig(clips_per_class=0, scenes=0, workers=0)
@@ -97,11 +102,15 @@ def test_numbers_out_of_range_are_refused_on_the_command_line_too(
     assert not (tmp_path / "run").exists()
 
 
-def test_too_few_clips_to_train_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_few_clips_to_train_or_to_hold_out_are_refused_with_a_hint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     # 24 training clips: two fewer than 13 batches of 2 clips need.
     message = refused(f"{TEACHER} --optimiser.accumulate 13", tmp_path / "run", capsys)
     assert (
         "24 training and 12 test clips are too few" in message
         and "2 clips in each of 13 batches on each of 1" in message
     )
+    message = refused(f"{TEACHER} --optimiser.patience 1", tmp_path / "run", capsys)
+    assert "no class has enough training clips to hold out a share of 0.1; give a larger --optimiser" in message
     assert not (tmp_path / "run").exists()

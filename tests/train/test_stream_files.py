@@ -26,7 +26,7 @@ from edge.contract.manifest import Manifest, StreamForm
 from edge.contract.preprocess import Preprocessing, clip_tensor
 from edge.engines.registry import open_engine
 from edge.recognition.recogniser import RecogniserConfig, softmax
-from edge.recognition.streaming.network import StreamNetwork, open_stream
+from edge.recognition.streaming.network import StreamNetwork, open_stream, stream_file
 from edge.recognition.streaming.recogniser import StreamRecogniser, open_stream_recogniser
 from train.export.stream_files import write_stream
 from train.networks.dense_gcn_stream import DenseGcnStream
@@ -47,6 +47,13 @@ def network() -> DenseGcnStream:
 @pytest.fixture(scope="module")
 def folder(network: DenseGcnStream, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stream")
+    write_stream(network, noise(16), folder, frames=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def together(network: DenseGcnStream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("together")
     write_stream(network, noise(16), folder)
     return folder
 
@@ -62,16 +69,25 @@ def walker(frames: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     return keypoints.astype(np.float32), np.arange(frames) / 30
 
 
-def test_the_file_is_opset_17_with_static_shapes_and_named_states(folder: Path) -> None:
-    assert [p.name for p in folder.iterdir()] == ["stream.4.onnx"]
-    model = onnx.load(folder / "stream.4.onnx")
-    assert [(o.domain, o.version) for o in model.opset_import] == [("", 17)]
-    assert violations(model) == []
-    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.input}
-    assert all(all(shape) for shape in shapes.values()) and shapes["frame"] == [1, 3, 4, 13, 1]
-    assert {o.name for o in model.graph.output} == {"logits", *(f"{name}.next" for name in shapes if name != "frame")}
-    kinds = Counter(node.op_type for node in model.graph.node)
-    assert "BatchNormalization" not in kinds and "Pad" not in kinds
+def test_the_files_are_opset_17_with_static_shapes_and_named_states(folder: Path) -> None:
+    assert {p.name for p in folder.iterdir()} == {"stream.1.onnx", "stream.2.onnx", "stream.4.onnx"}
+    for path in folder.iterdir():
+        model = onnx.load(path)
+        assert [(o.domain, o.version) for o in model.opset_import] == [("", 17)]
+        assert violations(model) == []
+        shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.input}
+        assert all(all(shape) for shape in shapes.values()) and shapes["frame"] == [1, 3, 1, 13, 1]
+        given = {o.name for o in model.graph.output} - {"logits"}
+        assert given == {f"{name}.next" for name in shapes if name != "frame"}
+        kinds = Counter(node.op_type for node in model.graph.node)
+        assert "BatchNormalization" not in kinds and "Pad" not in kinds
+
+
+def test_steps_of_four_frames_are_one_network_with_logits_at_the_same_times(folder: Path, together: Path) -> None:
+    assert [p.name for p in together.iterdir()] == ["stream.4.onnx"]
+    one, four = open_stream(folder, threads=1), open_stream(together, threads=1)
+    np.testing.assert_allclose(one.logits(noise(32)), four.logits(noise(32)), atol=1e-4)
+    assert (one.frames, four.frames, one.cycle_frames, four.cycle_frames) == (1, 4, 4, 4)
 
 
 def test_probabilities_from_camera_frames_equal_the_clip_forms(folder: Path, network: DenseGcnStream) -> None:
@@ -93,12 +109,12 @@ SPELLS = st.lists(
 
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(spells=st.lists(SPELLS, min_size=2, max_size=3), seed=st.integers(0, 999))
+@given(spells=st.lists(SPELLS, min_size=2, max_size=3), steps_of=st.sampled_from([1, 4]), seed=st.integers(0, 999))
 def test_people_who_come_and_go_get_the_clip_forms_answers(
-    folder: Path, network: DenseGcnStream, spells: list[Any], seed: int
+    folder: Path, together: Path, network: DenseGcnStream, spells: list[Any], steps_of: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    recogniser = StreamRecogniser(PENN, HOW, open_stream(folder, threads=1))
+    recogniser = StreamRecogniser(PENN, HOW, open_stream(folder if steps_of == 1 else together, threads=1))
     streams = [recogniser.new_stream() for _ in spells]
     pushes, wanted = [], {}
     for who, of_somebody in enumerate(spells):
@@ -128,13 +144,16 @@ def test_people_who_come_and_go_get_the_clip_forms_answers(
 
 def test_a_listener_to_a_stream_can_keep_every_step(folder: Path) -> None:
     # A stream reuses its arrays: without copies, all recorded steps would equal the last ones.
-    engine = RecordingEngine(open_engine(folder / "stream.4.onnx", threads=1))
-    network, parts = StreamNetwork(engine), np.split(noise(12), 3, axis=2)
+    engines = {due: RecordingEngine(open_engine(folder / stream_file(due), threads=1)) for due in (1, 2, 4)}
+    frames = [np.ascontiguousarray(frame) for frame in np.split(noise(8), 8, axis=2)]
+    network = StreamNetwork(engines)
     stream = network.new_stream()
-    for part in parts:
-        network.step(stream, part)
-    assert [step["frame"].tolist() for step in engine.recorded] == [part.tolist() for part in parts]
-    fresh = engine.recorded[0]
+    for frame in frames:
+        network.step(stream, frame)
+    heard = {1: frames[0::2], 2: frames[1::4], 4: frames[3::4]}
+    for due, engine in engines.items():
+        assert [step["frame"].tolist() for step in engine.recorded] == [frame.tolist() for frame in heard[due]]
+    fresh = engines[1].recorded[0]
     assert not any(state.any() for name, state in fresh.items() if name != "frame"), "nobody begins with a past"
 
 
@@ -143,19 +162,21 @@ def test_an_int8_stream_agrees_with_fp32(folder: Path, tmp_path: Path) -> None:
 
     folder = shutil.copytree(folder, tmp_path / "int8")
     clips = np.concatenate([np.roll(noise(16), n, axis=2) for n in range(2)])
-    write_int8_stream(folder, clips, "minmax")
-    assert violations(onnx.load(folder / "stream.4.int8.onnx")) == []
+    written = write_int8_stream(folder, clips, "minmax")
+    assert [p.name for p in written] == ["stream.1.int8.onnx", "stream.2.int8.onnx", "stream.4.int8.onnx"]
+    assert all(violations(onnx.load(p)) == [] for p in written)
     exact, eight_bit = open_stream(folder, threads=1), open_stream(folder, "int8", threads=1)
     one, other, pairs = exact.new_stream(), eight_bit.new_stream(), []
-    for part in np.split(noise(96), 24, axis=2):
-        pairs.append((exact.step(one, part), eight_bit.step(other, part)))
-    wanted, given = (np.array(x) for x in zip(*pairs, strict=True))
+    for frame in np.split(noise(96), 96, axis=2):
+        frame = np.ascontiguousarray(frame)
+        pairs.append((exact.step(one, frame), eight_bit.step(other, frame)))
+    wanted, given = (np.array(x) for x in zip(*[p for p in pairs if p[0] is not None], strict=True))
     # With four channels rounding errors hardly average out.
     assert np.corrcoef(wanted.ravel(), given.ravel())[0, 1] > 0.95
     assert not np.array_equal(wanted, given)
 
 
-def test_the_calibration_method_closest_to_fp32_on_held_out_clips_is_chosen(folder: Path, tmp_path: Path) -> None:
+def test_the_calibration_method_closest_to_fp32_on_held_out_clips_is_chosen(together: Path, tmp_path: Path) -> None:
     from calibrate.calibration_set import stratified
     from calibrate.configuration import StreamConfig
     from calibrate.quantisation.method_choice import TRIED_METHODS
@@ -169,7 +190,7 @@ def test_the_calibration_method_closest_to_fp32_on_held_out_clips_is_chosen(fold
     clips[others] *= 4
     np.savez(tmp_path / "calibration.npz", clips=clips, labels=labels)
     for name in ("bundle", *TRIED_METHODS):
-        shutil.copytree(folder, tmp_path / name)
+        shutil.copytree(together, tmp_path / name)
 
     def error(method: str, of: NDArray[np.int64]) -> float:
         exact, rounded = (open_stream(tmp_path / method, precision, threads=1) for precision in ("fp32", "int8"))
@@ -193,11 +214,34 @@ def test_the_calibration_method_closest_to_fp32_on_held_out_clips_is_chosen(fold
     assert bundle.manifest.stream is not None and bundle.manifest.stream.accuracy == {"fp32": {"top1": 0.9}}
 
 
-def test_states_of_an_int8_stream_stay_in_float(folder: Path, tmp_path: Path) -> None:
+def test_interrupted_quantisation_of_a_stream_keeps_its_files(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle with one new file among the old ones would be refused."""
+    from calibrate import stream
+
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    stream.write_int8_stream(tmp_path, noise(16), "minmax")
+    before, done = {path.name: path.read_bytes() for path in tmp_path.iterdir()}, []
+    unquantise = stream._unquantise_states
+
+    def interrupted_at_the_second(model: onnx.ModelProto) -> None:
+        done.append(model)
+        if len(done) > 1:
+            raise KeyboardInterrupt
+        unquantise(model)
+
+    monkeypatch.setattr(stream, "_unquantise_states", interrupted_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        stream.write_int8_stream(tmp_path, 2 * noise(16), "minmax")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_states_of_an_int8_stream_stay_in_float(together: Path, tmp_path: Path) -> None:
     """A quantised product reads the same tensor as the state, whose rounding errors would accumulate."""
     from calibrate.stream import write_int8_stream
 
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(together, tmp_path, dirs_exist_ok=True)
     write_int8_stream(tmp_path, noise(16), "minmax")
     graph = Graph(onnx.load(tmp_path / "stream.4.int8.onnx"))
     assert len(graph.nodes("QuantizeLinear")) == 6, "one in front of each convolution over time"
@@ -213,7 +257,8 @@ def test_states_of_an_int8_stream_stay_in_float(folder: Path, tmp_path: Path) ->
 
 
 def test_an_altered_stream_file_is_refused(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for path in folder.glob("stream.?.onnx"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
     shape = (1, 3, 16, 13, 1)
     write_manifest(tmp_path, Manifest("streams", tuple("abcde"), PENN.name, HOW, "clip", "logits", shape))
     config = RecogniserConfig(precision="fp32", threads=1)
@@ -221,6 +266,6 @@ def test_an_altered_stream_file_is_refused(folder: Path, tmp_path: Path) -> None
     keypoints, times = walker(8)
     answers = [stream.push(k, float(t)) for k, t in zip(keypoints, times, strict=True)]
     assert [a.shape for a in answers if a is not None] == [(5,)]
-    (tmp_path / "stream.4.onnx").write_bytes(b"something else")
+    (tmp_path / "stream.2.onnx").write_bytes(b"something else")
     with pytest.raises(BundleError, match="sha256"):
         open_stream_recogniser(read_bundle(tmp_path), config)

@@ -35,7 +35,7 @@ class ExportConfig:
 
 @dataclass(frozen=True)
 class StreamExportConfig:
-    """Add the network of a streaming student, which reads new frames only instead of whole clips, to a bundle."""
+    """Add the networks of a streaming student, which reads new frames only instead of whole clips, to a bundle."""
 
     run: Path
     """Folder of a run of dense_gcn_stream, with --data.pairs.preprocessing.centre trailing."""
@@ -47,6 +47,9 @@ class StreamExportConfig:
     """Folder of the dataset that the run was trained on, if it needs one."""
     cache: Path | None = None
     """Cache of parsed files for ntu60, ntu120 and kinetics, as --data.cache of the training."""
+    frames: Literal[1, 2, 4] = 4
+    """New frames per step. 4 costs least in total; with 1 or 2 there are more networks and more, shorter steps. The
+    logits are the same, at the same times."""
 
 
 @dataclass(frozen=True)

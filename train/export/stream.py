@@ -21,7 +21,7 @@ from train.networks.dense_gcn_stream import DenseGcnStream
 
 
 def export_stream(config: StreamExportConfig) -> None:
-    """Write the stream's network and reference, and update the manifest.
+    """Write the stream's networks and reference, and update the manifest.
 
     Raises ConfigError if the run does not fit the bundle.
     """
@@ -37,7 +37,7 @@ def export_stream(config: StreamExportConfig) -> None:
     _require_same_data(config, checkpoint.about, manifest, test.config.preprocessing)
     low, _, labels = test.batch(np.arange(len(test)))
     shown = reference_clips(checkpoint, low, SELF_TEST_CLIPS)
-    form = export_stream_form(checkpoint, network, config.bundle, low, labels, shown)
+    form = export_stream_form(checkpoint, network, config.bundle, low, labels, shown, config.frames)
     write_manifest(config.bundle, replace(manifest, stream=form))
     write_calibration_clips(train, config.workdir / "stream_calibration.npz")
     write_arrays(config.workdir / "stream_test.npz", clips=low, labels=labels)

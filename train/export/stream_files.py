@@ -1,8 +1,9 @@
-"""Export a trained DenseGCN as the ONNX file of a stream, see :mod:`edge.recognition.streaming.network`."""
+"""Export a trained DenseGCN as the ONNX files of a stream, see :mod:`edge.recognition.streaming.network`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from edge.contract.files import write_arrays
 from edge.contract.manifest import StreamForm
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
-from edge.recognition.streaming.network import FRAME, LOGITS, NEXT, STREAMS, open_stream, steps
+from edge.recognition.recogniser import Precision
+from edge.recognition.streaming.network import FRAME, LOGITS, NEXT, PERIODS, open_stream, stream_file
 from train.checkpoint import Checkpoint
 from train.evaluate import accuracy
 from train.export.onnx_file import require_close, write_network
@@ -29,13 +31,14 @@ def export_stream_form(
     clips: Float32,
     labels: NDArray[np.int64],
     shown: NDArray[np.float16],
+    frames: int = TOTAL_STRIDE,
 ) -> StreamForm:
-    """Write the network of a stream into a bundle folder, with reference logits for the clips ``shown``.
+    """Write the networks of a stream into a bundle folder, with reference logits for the clips ``shown``.
 
-    clips, labels: (N, C, T, V, 1) and (N,), to measure the accuracy on, each clip from fresh states. Returns the
-    stream's entry for the manifest.
+    clips, labels: (N, C, T, V, 1) and (N,), to measure the accuracy on, each clip from fresh states. frames: new frames
+    per step. Returns the stream's entry for the manifest.
     """
-    write_stream(network, clips[:1], folder)
+    write_stream(network, clips[:1], folder, frames=frames)
     stream = open_stream(folder, threads=1)
     result = accuracy(stream.logits(clips), labels)
     write_arrays(folder / STREAM_REFERENCE, clips=shown, logits=stream.logits(shown.astype(np.float32)))
@@ -44,35 +47,41 @@ def export_stream_form(
     return StreamForm(how, checkpoint.training_summary(), {"test_clips": len(labels), "fp32": measured})
 
 
-def write_stream(network: DenseGcn, clip: Float32, folder: Path) -> Path:
-    """Export the step of a network of one body in opset 17 with static shapes, and compare it with PyTorch.
+def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int = TOTAL_STRIDE) -> list[Path]:
+    """Export the steps of a network of one body in opset 17 with static shapes, and compare them with PyTorch.
 
-    clip: (1, C, T, V, 1), for the comparison. Networks of another stream in the folder are removed, also in INT8.
-    Raises DataError if the exported network's logits differ from PyTorch's by more than 1e-4.
+    clip: (1, C, T, V, 1), for the comparison. frames: new frames per step. With 4 there is one network. With fewer
+    there is one per depth, and a cycle's work is spread over its frames; the logits are the same at the same times, but
+    cost more. Networks of another stream in the folder are removed, also in INT8.
+    Raises DataError if the exported networks' logits differ from PyTorch's by more than 1e-4.
     """
-    step, path = _step(network, clip), folder / STREAMS["fp32"]
-    names = [*step.state_shapes]
-    example = torch.from_numpy(clip[:, :, :TOTAL_STRIDE]), step.initial_states()
-    outputs = [LOGITS, *(name + NEXT for name in names)]
-    write_network(step, example, path, inputs=[FRAME, *names], outputs=outputs)
-    for former in folder.glob("stream.*.onnx"):
-        if former != path:
-            former.unlink()
+    written = []
+    for period in [d for d in PERIODS if d % frames == 0]:
+        # Frame number `period` is the first of a cycle that runs to this depth.
+        step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=period - frames).eval()
+        written.append(folder / stream_file(period))
+        names = [*step.state_shapes]
+        outputs = [*([LOGITS] if step.has_logits else []), *(name + NEXT for name in names)]
+        example = torch.from_numpy(clip[:, :, :frames]), step.initial_states()
+        write_network(step, example, written[-1], inputs=[FRAME, *names], outputs=outputs)
+    for path in (folder / stream_file(period, precision) for period in PERIODS for precision in get_args(Precision)):
+        if path not in written:
+            path.unlink(missing_ok=True)
     _compare(network, clip, folder)
-    return path
-
-
-def _step(network: DenseGcn, clip: Float32) -> StreamStep:
-    return StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE).eval()
+    return written
 
 
 def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:
     """Compare over twice a clip's length, so that frames also leave the states."""
-    stream, step = open_stream(folder, threads=1), _step(network, clip)
+    stream = open_stream(folder, threads=1)
+    step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=TOTAL_STRIDE).eval()
     person, torch_states = stream.new_stream(), step.initial_states()
-    for chunk in steps(np.concatenate([clip, clip[:, :, ::-1]], axis=2)[0]):
-        given = stream.step(person, chunk)
+    long = np.concatenate([clip, clip[:, :, ::-1]], axis=2)
+    for start in range(0, long.shape[2], TOTAL_STRIDE):
+        chunk = np.ascontiguousarray(long[:, :, start : start + TOTAL_STRIDE])
+        for first in range(0, TOTAL_STRIDE, stream.frames):
+            given = stream.step(person, np.ascontiguousarray(chunk[:, :, first : first + stream.frames]))
         with torch.inference_mode():
-            expected, torch_states = step(torch.from_numpy(chunk), torch_states)
-        require_close(given[None], expected, "stream", folder)
+            (expected,), torch_states = step(torch.from_numpy(chunk), torch_states)
+        require_close(None if given is None else given[None], expected, "stream", folder)
     stream.close()

@@ -14,39 +14,45 @@ from train.networks.dense_gcn_stream import PAST_FRAMES, SHORTCUT_DELAY, TOTAL_S
 
 
 class StreamStep(nn.Module):
-    """One step of a trained DenseGcn for one body: the frames from one feature to the next, TOTAL_STRIDE.
+    """One step of a trained DenseGcn for one body: ``frames`` new frames after 4k + ``phase`` earlier ones, for any k.
 
-    window: number of last features that are averaged; the clip's length divided by TOTAL_STRIDE.
+    frames: 1, 2 or 4. phase: below 4, a multiple of frames. window: number of last features that are averaged; the
+    clip's length divided by 4.
 
-    Features are matrices with one row per frame and joint, and BatchNorm is folded into the weights: with so few frames
-    a convolution is a small matrix product, and runtimes would spend more on reordering its input than on multiplying.
+    A step has only the states of the units that it reaches. Features are matrices with one row per frame and joint, and
+    BatchNorm is folded into the weights: with so few frames a convolution is a small matrix product, and runtimes would
+    spend more on reordering its input than on multiplying.
     """
 
-    def __init__(self, network: DenseGcn, *, window: int) -> None:
+    def __init__(self, network: DenseGcn, *, window: int, frames: int = 1, phase: int = 0) -> None:
         super().__init__()
         self.stem, self.fc = StemStep(network.stem), network.fc
-        self.window, self.features = window, network.features
+        self.frames, self.window, self.features = frames, window, network.features
         # Of the states that the step takes and returns, in order.
         self.state_shapes: dict[str, tuple[int, ...]] = {}
-        self.units, frames = nn.ModuleList(), TOTAL_STRIDE
+        self.units, rate = nn.ModuleList(), 1
         for number, unit in enumerate(network.units):
             assert isinstance(unit, Unit)
-            step, joints = UnitStep(unit, frames), len(unit.mix)
+            step, joints = UnitStep(unit, frames, phase, after_strides=rate == TOTAL_STRIDE), len(unit.mix)
             if number == 0 and self.stem.kept:
                 self.state_shapes["stem.kept"] = (self.stem.kept * joints, self.stem.channels)
             self.units.append(step)
             self.state_shapes[f"unit{number}.kept"] = step.kept_shape
             self.state_shapes[f"unit{number}.shortcut"] = step.delayed_shape
-            frames = step.count
-        self.state_shapes["pooled"] = (window, network.features + 1)
-        self.register_buffer("joint_mean", torch.full((1, joints), 1 / joints))
+            frames, phase, rate = step.count, phase // step.stride, rate * step.stride
+            if frames == 0:
+                break
+        self.has_logits = frames > 0
+        if self.has_logits:
+            self.state_shapes["pooled"] = (window, network.features + 1)
+            self.register_buffer("joint_mean", torch.full((1, joints), 1 / joints))
 
     def initial_states(self) -> list[Tensor]:
         """The states before a person's first frame: zeros."""
         return [torch.zeros(shape) for shape in self.state_shapes.values()]
 
-    def forward(self, frame: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """frame (1, C, TOTAL_STRIDE, V, 1), states -> (logits (1, K), new states)."""
+    def forward(self, frame: Tensor, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """frame (1, C, frames, V, 1), states -> ([logits (1, K)], or [] if no feature is complete; new states)."""
         x = frame.reshape(frame.shape[1], -1).t()
         new, old = [], iter(states)
         if self.stem.kept:
@@ -56,11 +62,13 @@ class StreamStep(nn.Module):
         for unit in self.units:
             x, kept, delayed = unit(x, next(old), next(old))
             new += [kept, delayed]
+        if not self.has_logits:
+            return [], new
         feature = self.get_buffer("joint_mean") @ x
         # Rows of a new person that have no feature yet are zero; the column of ones counts the others.
         pooled = torch.cat([next(old), torch.cat([feature, torch.ones(1, 1)], dim=1)])[-self.window :]
         total, count = (torch.ones(1, self.window) @ pooled).split([self.features, 1], dim=1)
-        return self.fc(total / count), [*new, pooled]
+        return [self.fc(total / count)], [*new, pooled]
 
 
 class StemStep(nn.Module):
@@ -88,15 +96,15 @@ class StemStep(nn.Module):
 class UnitStep(nn.Module):
     """One unit's share of a step, on rows (frames * V, C).
 
-    frames: that it gets. count: that it outputs. A unit after all strides gets one frame; its ``kept`` is then
-    (V, PAST_FRAMES * D), which together with the new frame is the convolution's window.
+    count: frames that it outputs. after_strides: all strides precede the unit, so that it gets one frame at a time; its
+    ``kept`` is then (V, PAST_FRAMES * D), which together with the new frame is the convolution's window.
     """
 
-    def __init__(self, unit: Unit, frames: int) -> None:
+    def __init__(self, unit: Unit, frames: int, phase: int, *, after_strides: bool) -> None:
         super().__init__()
         self.stride, self.frames, self.joints = stride_of(unit), frames, len(unit.mix)
         # New frames that complete a window of the strided convolution.
-        self.ends = list(range(self.stride - 1, frames, self.stride))
+        self.ends = list(range(-(phase + 1) % self.stride, frames, self.stride))
         self.count = len(self.ends)
         # Block-diagonal over the frames: up to four times the products, which are few, but no reordering around them.
         self.register_buffer("mix", torch.block_diag(*[unit.mix.detach().t()] * frames))
@@ -107,26 +115,28 @@ class UnitStep(nn.Module):
             self.shortcut = fold_batch_norm(unit.shortcut)
             # Both biases in one, to save a node.
             self.shortcut.bias = nn.Parameter((self.shortcut.bias + self.bias).detach())
-        channels = self.spatial.out_features
+        channels, self.after_strides = self.spatial.out_features, after_strides
         past = (self.joints, PAST_FRAMES * channels), (PAST_FRAMES * self.joints, channels)
-        self.kept_shape = past[0] if frames == 1 else past[1]
+        self.kept_shape = past[0] if after_strides else past[1]
         self.delayed_shape = (SHORTCUT_DELAY * self.joints, self.spatial.in_features)
         window = torch.arange(KERNEL_FRAMES) * self.joints + torch.arange(self.joints)[:, None]  # (V, K)
-        rows = torch.cat([window + end * self.joints for end in self.ends])
-        self.register_buffer("window_rows", rows.flatten())
+        rows = [window + end * self.joints for end in self.ends]
+        self.register_buffer("window_rows", torch.cat(rows).flatten() if rows else torch.zeros(0, dtype=torch.int64))
 
     def forward(self, x: Tensor, kept: Tensor, delayed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (frames * V, C), kept (PAST_FRAMES * V, D), delayed (SHORTCUT_DELAY * V, C) -> (count * V, D), states."""
         new = F.relu(self.spatial(self.get_buffer("mix") @ x))
         windows, kept = self._windows(kept, new)
         short, delayed = self._delay(delayed, x)
+        if not self.count:
+            return x[:0], kept, delayed
         short = short + self.bias if self.shortcut is None else self.shortcut(short)
         # addmm adds the shortcut within the same node.
         return F.relu(torch.addmm(short, windows, self.temporal.t())), kept, delayed
 
     def _windows(self, kept: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
         """Windows of the temporal convolution (count * V, K * D), and the new ``kept``."""
-        if self.frames == 1:
+        if self.after_strides:
             seen = torch.cat([kept, new], dim=1)
             return seen, seen[:, new.shape[1] :]
         seen = torch.cat([kept, new])
@@ -141,6 +151,8 @@ class UnitStep(nn.Module):
             return short, delayed
         single = [self.joints] * self.frames
         *parts, delayed = _cut(delayed, x, [*single, SHORTCUT_DELAY * self.joints])
+        if not self.ends:
+            return x[:0], delayed
         return parts[self.ends[0]] if self.count == 1 else torch.cat([parts[end] for end in self.ends]), delayed
 
 

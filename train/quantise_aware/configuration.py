@@ -66,6 +66,10 @@ class QuantiseAwareConfig:
             raise ConfigError(
                 "quantisation-aware training does not run in bfloat16", hint="give --hardware.precision 32-true"
             )
+        if self.optimiser.patience:
+            raise ConfigError(
+                "quantisation-aware training has no early stopping", hint="leave out --optimiser.patience"
+            )
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
     train, test = load_clips(checkpoint, config.data, config.cache, redraw=how.redraw)
     run = Run(
         out=config.out, see="lq", network=student, extra=distillation.adapter, loss_function=loss_function,
-        method=how, train=train, test=test, optimiser=config.optimiser, seed=config.seed,
+        method=how, train=train, validation=None, test=test, optimiser=config.optimiser, seed=config.seed,
         about=about, hardware=config.hardware,
     )  # fmt: skip
     write_results(run, fit(run, fabric), fabric, f"{about['network']} in INT8, taught by {config.teacher.name}", None)

@@ -1,4 +1,4 @@
-"""Recognise actions frame by frame: each person has a stream, which gives probabilities after every step."""
+"""Recognise actions frame by frame: each person has a stream, which gives probabilities when a cycle is complete."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.recogniser import Precision, RecogniserConfig, softmax
 from edge.recognition.self_test import SelfTest, self_test
 from edge.recognition.streaming.frames import StreamedFrames
-from edge.recognition.streaming.network import STEP_FRAMES, STREAMS, StreamNetwork, open_stream
+from edge.recognition.streaming.network import PERIODS, StreamNetwork, open_stream, stream_file
 
 
 class PersonStream:
     """The stream of one person; it starts again after a gap longer than ``max_gap_s``."""
 
     def __init__(self, layout: JointLayout, preprocessing: Preprocessing, network: StreamNetwork) -> None:
-        self._frames = StreamedFrames(layout, preprocessing, STEP_FRAMES)
+        self._frames = StreamedFrames(layout, preprocessing, network.frames)
         self._network, self._stream = network, network.new_stream()
         self._length_frames = preprocessing.length_frames
         self._last_s: float | None = None
@@ -43,14 +43,15 @@ class PersonStream:
         return probabilities
 
     def push(self, keypoints: Float32, time_s: float) -> Float32 | None:
-        """(K,) probabilities if keypoints (V, 3) complete a step; the latest if they complete several."""
+        """(K,) probabilities if keypoints (V, 3) complete a cycle; the latest if they complete several."""
         restarted, steps = self._frames.push(keypoints, time_s)
         self._last_s = time_s
         if restarted:
             self._stream = self._network.new_stream()
         probabilities = None
         for step in steps:
-            probabilities = softmax(self._network.step(self._stream, step[None, ..., None])[None])[0]
+            logits = self._network.step(self._stream, step[None, ..., None])
+            probabilities = probabilities if logits is None else softmax(logits[None])[0]
         return probabilities
 
 
@@ -75,6 +76,11 @@ class StreamRecogniser:
         self._streams: WeakKeyDictionary[ClipBuffer, PersonStream] = WeakKeyDictionary()
 
     @property
+    def cycle_frames(self) -> int:
+        """Frames from one output of probabilities to the next."""
+        return self._network.cycle_frames
+
+    @property
     def network_s(self) -> float:
         return self._network.network_s
 
@@ -88,7 +94,7 @@ class StreamRecogniser:
     def read(
         self, buffers: Mapping[int, ClipBuffer], asked: Sequence[int], end_s: float
     ) -> Iterator[tuple[int, float, Float32 | None]]:
-        """Of each person the frames since the last call. Probabilities are the latest, and come with whole steps."""
+        """Of each person the frames since the last call. Probabilities are the latest, and come with whole cycles."""
         for track_id in asked:
             buffer = buffers[track_id]
             stream = self._streams.get(buffer)
@@ -107,17 +113,19 @@ class StreamRecogniser:
 
 def has_stream(bundle: Bundle, precision: Precision) -> bool:
     """Whether the bundle's student streams in this precision."""
-    return bundle.manifest.stream is not None and STREAMS[precision] in bundle.manifest.files
+    named = {stream_file(period, precision) for period in PERIODS} & set(bundle.manifest.files)
+    return bundle.manifest.stream is not None and bool(named)
 
 
 def open_stream_recogniser(bundle: Bundle, config: RecogniserConfig) -> StreamRecogniser:
-    """The bundle's streaming network, with its checksum verified.
+    """The bundle's streaming networks, with their checksums verified.
 
-    Raises BundleError for an altered file, EngineError if the bundle has no such network, ConfigError for preprocessing
+    Raises BundleError for altered files, EngineError if the bundle has no such networks, ConfigError for preprocessing
     that normalises frames by later ones.
     """
-    if STREAMS[config.precision] in bundle.manifest.files:
-        bundle.file(STREAMS[config.precision])
+    for name in (stream_file(period, config.precision) for period in PERIODS):
+        if name in bundle.manifest.files:
+            bundle.file(name)
     # A step is so small that a second thread costs more than it saves.
     network = open_stream(bundle.folder, config.precision, threads=config.threads or 1)
     form, manifest = bundle.manifest.stream, bundle.manifest
