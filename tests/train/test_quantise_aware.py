@@ -49,8 +49,14 @@ def int8(tmp_path: Path) -> Path:
     return path
 
 
-def test_logits_and_features_equal_onnx_runtimes(int8: Path) -> None:
-    clips = networks.clips(12, seed=5)
+@pytest.mark.parametrize("count", [1, 12])
+def test_logits_and_features_equal_onnx_runtimes_a_channel_without_weights_included(int8: Path, count: int) -> None:
+    model = onnx.load(int8)
+    weight = next(i for i in model.graph.initializer if i.data_type == onnx.TensorProto.INT8 and len(i.dims) == 4)
+    without = np.where(np.arange(weight.dims[0]) == 1, 0, numpy_helper.to_array(weight).T).T.astype(np.int8)
+    weight.CopyFrom(numpy_helper.from_array(without, weight.name))
+    onnx.save(model, int8)
+    clips = networks.clips(count, seed=5)
     with torch.inference_mode():
         logits, features = quantised_student(int8)(torch.from_numpy(clips))
     wanted, pooled = as_written(int8, clips, "x3")
@@ -88,12 +94,16 @@ def test_trained_steps_are_written(int8: Path, tmp_path: Path) -> None:
     network, clips = QuantisedGraph(int8, [wanted], learn_steps=True), networks.clips(12, seed=5)
     with torch.no_grad():
         for number, moved in enumerate(network.steps):
-            moved += 0.1 * (number % 3 - 1)
+            moved += 0.1 * (number % 3 - 1.5)
         (logits,) = network(torch.from_numpy(clips))
     network.write(tmp_path / "trained.int8.onnx")
     (given,) = as_written(tmp_path / "trained.int8.onnx", clips)
     np.testing.assert_allclose(given, logits.numpy(), rtol=1e-4, atol=1e-4)
     assert np.abs(given - as_written(int8, clips)[0]).max() > 1e-3
+    before, after = (onnx.load(path).graph for path in (int8, tmp_path / "trained.int8.onnx"))
+    steps = {n.input[1] for n in before.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")}
+    kept = {i.name for i, j in zip(before.initializer, after.initializer, strict=True) if i == j}
+    assert steps and not steps & kept, "those of weights are trained too"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -131,7 +132,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Mul": lambda a, x, y: x * y,
     "Div": lambda a, x, y: x / y,
     "Relu": lambda a, x: F.relu(x),
-    "Flatten": lambda a, x: x.flatten(a.get("axis", 1)),
+    "Flatten": lambda a, x: x.reshape(math.prod(x.shape[: a.get("axis", 1)]), -1),
     "Sigmoid": lambda a, x: x.sigmoid(),
     "Tanh": lambda a, x: x.tanh(),
     "Sub": lambda a, x, y: x - y,

@@ -124,7 +124,7 @@ class QuantisedGraph(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantisedGraph:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        # Shapes and axes stay integers.
+        # Shapes and axes stay on the CPU, where they are read.
         self._constants = {n: fn(t) if t.is_floating_point() else t for n, t in self._constants.items()}
         return self
 
