@@ -1,6 +1,8 @@
 """An INT8 pose network with perturbed weights is trained back towards its FP32 maps."""
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -18,7 +20,7 @@ from calibrate.quantisation.quantise import Quantiser
 from edge.contract.errors import ConfigError, DataError, EngineError
 from train.configuration import Hardware
 from train.quantise_aware.configuration import PoseFineTuningConfig
-from train.quantise_aware.map_distance import map_distance
+from train.quantise_aware.map_distance import map_distance, scale_of
 from train.quantise_aware.onnx_operators import OPERATORS
 from train.quantise_aware.pose import quantise_aware_pose
 from train.quantise_aware.pose_images import random_crops
@@ -100,11 +102,13 @@ def distance(config: PoseFineTuningConfig) -> float:
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_training_reduces_the_distance_and_keeps_the_qdq_pairs(
-    spoilt: PoseFineTuningConfig, precision: Literal["32-true", "bf16-mixed"]
+    spoilt: PoseFineTuningConfig, precision: Literal["32-true", "bf16-mixed"], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, nodes = distance(spoilt), onnx.load(spoilt.int8).graph.node
     quantise_aware_pose(replace(spoilt, hardware=Hardware(threads=1, precision=precision)))
     assert distance(spoilt) < 0.3 * before
+    said = re.search(r"maps (\S+) before, (\S+) after 60 steps", " ".join(capsys.readouterr().err.split()))
+    assert said and 0 < float(said.group(2)) < 0.5 * float(said.group(1))
     assert onnx.load(spoilt.int8).graph.node == nodes
     assert json.loads(spoilt.int8.with_suffix(".json").read_text()) == {"method": "minmax", "quantise_aware_steps": 60}
 
@@ -144,10 +148,22 @@ def test_minutes_before_a_pause_count_towards_the_limit(spoilt: PoseFineTuningCo
     assert json.loads(spoilt.int8.with_suffix(".json").read_text())["quantise_aware_steps"] == 2
 
 
-def test_a_training_with_other_settings_is_not_resumed(spoilt: PoseFineTuningConfig) -> None:
+def test_a_training_with_other_settings_or_files_is_not_resumed(spoilt: PoseFineTuningConfig, tmp_path: Path) -> None:
     quantise_aware_pose(replace(spoilt, pause_after=1e-9))
-    with pytest.raises(ConfigError, match="another learning_rate"):
-        quantise_aware_pose(replace(spoilt, learning_rate=1e-3))
+    shutil.copytree(spoilt.frames, tmp_path / "others")
+    (tmp_path / "other.onnx").write_bytes(spoilt.network.read_bytes() + b"\x7a\0")  # an empty piece of metadata
+    for name, other in (
+        ("pictures", 9), ("steps", 61), ("batch", 5), ("learning_rate", 1e-3), ("elsewhere", 0.5), ("minutes", 3.0),
+        ("seed", 1), ("frames", tmp_path / "others"), ("network", tmp_path / "other.onnx"),
+        ("precision", replace(HARDWARE, precision="bf16-mixed")),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match=f"a training with another {name} was interrupted here"):
+            quantise_aware_pose(replace(spoilt, **{"hardware" if name == "precision" else name: other}))
+    whole = spoilt.int8.read_bytes()
+    spoilt.int8.write_bytes(whole + b"\x72\0")
+    with pytest.raises(ConfigError, match="another int8 "):
+        quantise_aware_pose(spoilt)
+    spoilt.int8.write_bytes(whole)
     spoilt.int8.with_suffix(".training.pt").write_bytes(b"half of it")
     with pytest.raises(DataError, match="cannot resume from this file"):
         quantise_aware_pose(spoilt)
@@ -182,9 +198,11 @@ def test_a_training_that_diverges_leaves_the_file_unchanged(spoilt: PoseFineTuni
     wild = PoseFineTuningConfig(
         spoilt.network, spoilt.int8, spoilt.frames, steps=40, batch=2, learning_rate=1e30, hardware=HARDWARE
     )
+    quantise_aware_pose(replace(wild, pause_after=1e-9))
     with pytest.raises(DataError, match="loss"):
         quantise_aware_pose(wild)
     assert spoilt.int8.read_bytes() == before
+    assert not list(spoilt.int8.parent.glob("*.training.pt")), "resumed, it would diverge again"
 
 
 def test_more_than_one_device_is_refused() -> None:
@@ -198,13 +216,18 @@ def test_cells_far_from_any_peak_have_a_smaller_weight() -> None:
     near, far = wanted.clone(), wanted.clone()
     near[0, 0, 4, 5] += 0.04
     far[0, 0, 12, 12] += 0.04
-    one = [torch.ones(1, 1, 1, 1)]
-    distances = [float(map_distance([given], [wanted], one, 0.1)) for given in (near, far)]
+    quarter = [torch.full((1, 1, 1, 1), 0.25)]
+    distances = [float(map_distance([given], [wanted], quarter, 0.1)) / 4 for given in (near, far)]
     # 25 cells of 256 count fully, the others a tenth.
     np.testing.assert_allclose(distances, [0.04**2 / 48.1, 0.1 * 0.04**2 / 48.1], rtol=1e-4)
     false_peak = wanted.clone()
     false_peak[0, 0, 12, 12] += 0.06  # a peak is above 0.1
-    assert float(map_distance([false_peak], [wanted], one, 0.1)) == pytest.approx(0.06**2 / 70.6, rel=1e-4)
+    assert float(map_distance([false_peak], [wanted], quarter, 0.1)) / 4 == pytest.approx(0.06**2 / 70.6, rel=1e-4)
+
+
+def test_a_channel_that_shows_nothing_counts_at_most_ten_times_the_mean() -> None:
+    maps = torch.tensor([[1.0, 5.0], [3.0, 5.0]]).reshape(2, 2, 1, 1)  # variances 2 and 0
+    assert scale_of(maps).flatten().tolist() == pytest.approx([2.0, 0.1])
 
 
 @pytest.mark.parametrize(
@@ -214,6 +237,8 @@ def test_cells_far_from_any_peak_have_a_smaller_weight() -> None:
         ("MaxPool", {"kernel_shape": [2, 3], "strides": [2, 1], "pads": [0, 0, 1, 2]}),
         ("AveragePool", {"kernel_shape": [2, 3], "strides": [2, 1]}),
         ("Conv", {"pads": [0, 1, 2, 1], "strides": [2, 1], "group": 2}),
+        ("Conv", {"pads": [1, 0, 1, 2], "group": 2}),
+        ("Flatten", {"axis": 2}),
         ("Reshape", {}),
         ("DepthToSpace", {"blocksize": 2}),
         ("DepthToSpace", {"blocksize": 2, "mode": "CRD"}),
