@@ -30,13 +30,17 @@ def greys(images: list[np.ndarray]) -> list[int]:
 
 def test_videos_and_images_are_found_in_subfolders_and_of_any_size(tmp_path: Path) -> None:
     image(tmp_path / "a.png", 10)
-    image(tmp_path / "street" / "b.png", 20, (90, 30))
+    image(tmp_path / "street" / "b.png", 20, (900, 300))
     image(tmp_path / "street" / "far" / "c.JPG", 30, (30, 90))
     video(tmp_path / "street" / "walk" / "d.avi", [100, 100])
-    video(tmp_path / "e.avi", [200])
+    video(tmp_path / "e.AVI", [200])
     image(tmp_path / ".thumbnails" / "a.png", 250)
     (tmp_path / "street" / "labels.txt").write_text("no image")
-    assert greys(load_images(tmp_path, 9)) == [10, 20, 30, 100, 100, 200]
+    found = load_images(tmp_path, 9)
+    assert greys(found) == [10, 20, 30, 100, 100, 200]
+    sizes = {image.shape[:2] for image in found}
+    assert greys(load_images(tmp_path / ".thumbnails", 9)) == [250], "a hidden folder that is asked for"
+    assert sizes == {(30, 40), (213, 640), (90, 30), (48, 64)}, "large ones are kept smaller"
 
 
 def test_images_of_each_video_and_folder_are_evenly_spread(tmp_path: Path) -> None:
@@ -64,6 +68,24 @@ def test_a_crop_keeps_its_aspect_ratio_with_black_bars() -> None:
         assert seen.any(axis=0).all() and not seen.any(axis=1).all()
         rows = np.flatnonzero(seen.any(axis=1))
         assert abs(rows[0] - (63 - rows[-1])) <= 1
+
+
+def test_crops_are_of_any_place_size_and_brightness_and_every_other_is_mirrored() -> None:
+    place = np.arange(100, dtype=np.uint8)
+    # Blue tells the row, green the column, and red how bright the crop is.
+    image = np.stack(np.broadcast_arrays(place[:, None], place, np.uint8(100)), axis=-1)
+    found = []
+    for crop in random_crops([image], (64, 64), 0, 0, 200):
+        rows, columns = (np.flatnonzero(crop[..., 2].any(axis=axis)) for axis in (1, 0))
+        inside = crop[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(float)
+        factor = inside[..., 2].mean() / 100
+        top, bottom = inside[[0, -1], :, 0].mean(axis=1) / factor
+        left, right = inside[:, [0, -1], 1].mean(axis=0) / factor
+        found.append((factor, bottom - top, abs(right - left), top, min(left, right), left > right))
+    *extents, mirrored = zip(*found, strict=True)
+    for values, lowest, highest in zip(extents, (0.7, 40, 40, 0, 0), (1.3, 100, 100, 60, 60), strict=True):
+        assert (min(values), max(values)) == pytest.approx((lowest, highest), abs=highest / 10)
+    assert 0.4 < np.mean(mirrored) < 0.6
 
 
 def test_an_image_of_one_pixel_has_crops() -> None:
