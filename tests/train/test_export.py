@@ -23,7 +23,7 @@ from train.data.configuration import DataConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.generated.kinematic import first_test_clips, make_kinematic
 from train.data.pairs import PairConfig, PairDataset
-from train.export.bundle import export, generated_clips, load_clips, reference_clips, write_onnx
+from train.export.bundle import export, generated_clips, load_clips, onnx_logits, reference_clips, write_onnx
 from train.export.configuration import ExportConfig
 from train.networks.registry import build
 from train.optimiser import Optimiser
@@ -105,8 +105,10 @@ def test_a_second_export_removes_what_belongs_to_the_former_student(exported, tm
     export(ExportConfig(exported / "run", tmp_path, tmp_path / "work", name="second", reference_clips=16))
     assert read_bundle(tmp_path).manifest.name == "second"
     assert set(read_bundle(tmp_path).manifest.files) == {"pose.int8.onnx", "reference.npz", "student.onnx"}
-    said = "".join(capsys.readouterr().err.split("former student: ")[1].split("bundle")[0].split())
-    assert set(said.split(",")) == former
+    said = capsys.readouterr().err
+    assert set("".join(said.split("former student: ")[1].split("bundle")[0].split()).split(",")) == former
+    top1 = read_bundle(tmp_path).manifest.accuracy["fp32"]["top1"]
+    assert f"FP32 top-1 {100 * top1:.2f} % on 24 test clips" in " ".join(said.split())
 
 
 def test_a_network_that_differs_from_pytorch_is_not_written(tmp_path: Path) -> None:
@@ -131,6 +133,8 @@ def test_the_bundle_is_complete_and_records_its_training(exported: Path) -> None
     reference = bundle.reference()
     given = open_engine(bundle.file("student.onnx")).run({"clip": reference["clips"]})["logits"]
     np.testing.assert_allclose(given, reference["logits"], atol=1e-5)
+    given = onnx_logits(bundle.file("student.onnx"), reference["clips"].repeat(5, axis=0))
+    np.testing.assert_allclose(given, reference["logits"].repeat(5, axis=0), atol=1e-5, err_msg="more than a batch")
 
 
 def test_only_an_unfinished_run_is_exported_with_a_warning(
