@@ -18,12 +18,19 @@ def off_main_thread(call: Callable[[], Result]) -> Result:
     waits: it raises KeyboardInterrupt at once, and the other thread is left.
     """
     result: Future[Result] = Future()
+    threading.Thread(target=_run, args=(call, result), daemon=True).start()
+    try:
+        return result.result()
+    finally:
+        del result  # see _run
 
-    def run() -> None:
-        try:
-            result.set_result(call())
-        except BaseException as error:  # noqa: BLE001 result() raises it on the caller's thread
-            result.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
-    return result.result()
+def _run(call: Callable[[], Result], result: Future[Result]) -> None:
+    try:
+        result.set_result(call())
+    except BaseException as error:  # noqa: BLE001 result() raises it on the caller's thread
+        result.set_exception(error)
+    finally:
+        # An error's traceback holds this frame. Both would live until the next garbage collection, and with them all
+        # that a failed call allocated.
+        del result

@@ -1,9 +1,12 @@
 """Ctrl-C while TensorRT works and logs: pybind11 drops what a callback into Python raises."""
 
+import gc
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -70,3 +73,23 @@ def test_results_and_errors_are_those_of_the_call() -> None:
     assert off_main_thread(threading.get_ident) != caller
     with pytest.raises(ZeroDivisionError):
         off_main_thread(lambda: 1 / 0)
+
+
+def test_an_error_does_not_keep_what_the_call_allocated() -> None:
+    class Memory:
+        pass
+
+    kept = []
+
+    def fails() -> None:
+        memory = Memory()
+        kept.append(weakref.ref(memory))
+        raise ValueError("out of memory")
+
+    gc.disable()
+    try:
+        with suppress(ValueError):
+            off_main_thread(fails)
+        assert kept[0]() is None
+    finally:
+        gc.enable()
