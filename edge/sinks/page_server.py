@@ -82,7 +82,7 @@ def page_sink(page: Page, address: PageAddress, log: Callable[[str], None]) -> I
     with _wrap_listen_errors(address):
         server = _Server(page, address, log)
     with server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, name="page", daemon=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="page", daemon=True)
         thread.start()
         query = f"/?token={address.token}" if address.token else "/"
         for host in addresses_to_open(address.host):
