@@ -1,8 +1,4 @@
-"""Identities over a whole scene: a scripted crossing behind a pillar, and the demo's recording, marked by hand."""
-
-import json
-import subprocess
-import sys
+"""Identities over a whole scene, a scripted crossing behind a pillar; a real one is in test_demo_recording.py."""
 
 import numpy as np
 import pytest
@@ -63,34 +59,3 @@ def test_people_who_cross_behind_a_pillar_keep_their_identities(fps):
         switched += switches(truth, found)
     # Two frames in each of three lives pass before a body counts; at 12 frames a second these are 2 % of the boxes.
     assert min(scores) > 0.95 and switched == 0
-
-
-def marked(frame, edges):
-    """Who a box of the demo's recording shows, as somebody who watched it says: 1 the man, 2 the woman.
-
-    The man's feet are above row 500 until he jumps off the roof in the fifth second and runs off to the right. The
-    woman walks below him, from the right border to the left one.
-    """
-    left, _, right, bottom = edges
-    if frame < 140:
-        return 1 if bottom < 500 else 2
-    return 2 if (left + right) / 2 < 700 else 1
-
-
-@pytest.mark.usefixtures("blazepose_files")
-def test_on_a_real_recording_the_two_people_are_two(shared_data, bundle_folder, tmp_path):
-    json_file = tmp_path / "people.jsonl"
-    source = shared_data / "media" / "sports2d_demo.mp4"
-    arguments = ("--source", source, "--bundle", bundle_folder, "--sinks.json", json_file)
-    subprocess.run(
-        [sys.executable, "-m", "edge", "run", *map(str, arguments)], check=True, capture_output=True, timeout=600
-    )
-    truth, found = [], []
-    for n, line in enumerate(map(json.loads, json_file.read_text().splitlines())):
-        people = {person["track_id"]: tuple(person["box"]) for person in line["people"]}
-        found.append(people)
-        truth.append({marked(n, edges): edges for edges in people.values()})
-    assert sum(map(len, truth)) > 300
-    assert idf1(truth[:140], found[:140]) > 0.95 and switches(truth[:140], found[:140]) == 0
-    # He is lost in the jump, before a tree, and found again as somebody new; of his last second he is three people.
-    assert idf1(truth, found) > 0.85 and switches(truth, found) <= 3
