@@ -135,6 +135,10 @@ def test_a_broken_video_is_named_and_counted_and_does_not_stop_the_others(
 def test_a_killed_run_resumes(pairs: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
     files = list(pairs[0].rglob("*.npz"))
     assert len(files) == 4 and 2 <= [path.stat().st_mtime for path in files].count(1) < 4, "some were there already"
+    for name, entry in read_manifest(pairs[0]).videos.items():
+        with np.load(pair_file(pairs[0], name)) as pair:
+            counted = [int(pair[side][..., 2].any(axis=1).sum()) for side in ("high", "low")]
+        assert [entry["frames"], entry["seen"], entry["matched"]] == [4, *counted], name
 
 
 def test_the_pairs_are_a_dataset_of_two_recorded_qualities(
@@ -163,6 +167,8 @@ def test_other_settings_and_damaged_pairs_are_refused(
     )
     with pytest.raises(ConfigError, match=r"made with another follow\.max_distance; give another --out"):
         make_pairs(other)
+    with pytest.raises(ConfigError, match=r"made with another pictures\.fps; give another --out"):
+        make_pairs(replace(other, follow=FollowConfig(), fps=12.0))
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-r", str(pairs[0]), str(copy)], check=True)
     raw = yaml.safe_load((copy / FILE).read_text())
