@@ -21,7 +21,6 @@ from edge.contract.errors import ConfigError, DataError, EngineError
 from train.configuration import Hardware
 from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance, scale_of
-from train.quantise_aware.onnx_operators import OPERATORS
 from train.quantise_aware.pose import quantise_aware_pose
 from train.quantise_aware.pose_images import random_crops
 
@@ -228,35 +227,3 @@ def test_cells_far_from_any_peak_have_a_smaller_weight() -> None:
 def test_a_channel_that_shows_nothing_counts_at_most_ten_times_the_mean() -> None:
     maps = torch.tensor([[1.0, 5.0], [3.0, 5.0]]).reshape(2, 2, 1, 1)  # variances 2 and 0
     assert scale_of(maps).flatten().tolist() == pytest.approx([2.0, 0.1])
-
-
-@pytest.mark.parametrize(
-    ("operator", "attributes"),
-    [
-        ("MaxPool", {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}),
-        ("MaxPool", {"kernel_shape": [2, 3], "strides": [2, 1], "pads": [0, 0, 1, 2]}),
-        ("AveragePool", {"kernel_shape": [2, 3], "strides": [2, 1]}),
-        ("Conv", {"pads": [0, 1, 2, 1], "strides": [2, 1], "group": 2}),
-        ("Conv", {"pads": [1, 0, 1, 2], "group": 2}),
-        ("Flatten", {"axis": 2}),
-        ("Reshape", {}),
-        ("DepthToSpace", {"blocksize": 2}),
-        ("DepthToSpace", {"blocksize": 2, "mode": "CRD"}),
-        ("Tanh", {}),
-        ("Sigmoid", {}),
-    ],
-)
-def test_operators_compute_what_onnx_runtime_does(operator: str, attributes: dict[str, object]) -> None:
-    constants = {
-        "Conv": {"w": np.random.default_rng(1).standard_normal((4, 4, 2, 3)).astype(np.float32)},
-        "Reshape": {"shape": np.array([0, -1, 5])},
-    }.get(operator, {})
-    node = helper.make_node(operator, ["x", *constants], ["y"], **attributes)
-    value, given = helper.make_tensor_value_info, [onnx.numpy_helper.from_array(a, n) for n, a in constants.items()]
-    graph = helper.make_graph([node], "one", [value("x", 1, [2, 8, 6, 5])], [value("y", 1, None)], given)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    x = np.random.default_rng(0).standard_normal((2, 8, 6, 5)).astype(np.float32)
-    (wanted,) = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})
-    read = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    given = OPERATORS[operator](read, *map(torch.from_numpy, (x, *constants.values()))).numpy()
-    np.testing.assert_allclose(given, wanted, rtol=1e-5, atol=1e-6)
