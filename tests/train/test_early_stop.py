@@ -31,16 +31,25 @@ def config(out: Path, **settings: float) -> TeacherConfig:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
-def test_held_out_clips_are_a_share_of_every_class_and_no_longer_trained_on(share: float) -> None:
-    data = read_dataset(DATA)
-    kept, held = hold_out(data, share)
-    train = {clip.id for clip in data.part(True)}
-    assert {clip.id for clip in kept.part(True)} | {clip.id for clip in held.clips} == train
-    assert not {clip.id for clip in kept.part(True)} & {clip.id for clip in held.clips}
-    assert not held.part(True) and kept.part(False) == data.part(False)
-    before = Counter(clip.label for clip in data.part(True))
-    out = Counter(clip.label for clip in held.clips)
+def test_held_out_clips_are_a_share_of_every_class_and_no_longer_trained_on(
+    tmp_path: Path, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = list[fit.Run]()
+    monkeypatch.setattr(teach, "fit", lambda run, _: runs.append(run))
+    monkeypatch.setattr(teach, "write_results", lambda *_: None)
+    train_teacher(replace(config(tmp_path, patience=1, held_out=share), seed=5))
+    (run,), data = runs, read_dataset(DATA)
+    assert run.validation is not None
+    train, kept, held = (
+        {clip.id for clip in clips} for clips in (data.part(True), run.train.clips, run.validation.clips)
+    )
+    assert kept | held == train and not kept & held
+    assert [clip.id for clip in run.test.clips] == [clip.id for clip in data.part(False)]
+    before, out = (Counter(clip.label for clip in clips) for clips in (data.part(True), run.validation.clips))
     assert all(out[label] == int(count * share) for label, count in before.items())
+    parts = (run.train, run.validation, run.test)
+    assert [(part.train, part.seed) for part in parts] == [(True, 5), (False, 0), (False, 0)]
+    assert (run.about["train_clips"], run.about["test_clips"]) == (len(train), len(run.test))
 
 
 def test_held_out_clips_are_evenly_spread_over_each_class() -> None:
