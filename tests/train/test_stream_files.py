@@ -20,7 +20,7 @@ from calibrate.quantisation.onnx_graph import Graph
 from calibrate.recording_engine import RecordingEngine
 from calibrate.tensorrt.rules import violations
 from edge.contract.bundle import read_bundle, write_manifest
-from edge.contract.errors import BundleError
+from edge.contract.errors import BundleError, DataError
 from edge.contract.layouts import layout
 from edge.contract.manifest import Manifest, StreamForm
 from edge.contract.preprocess import Preprocessing, clip_tensor
@@ -234,6 +234,17 @@ def test_interrupted_quantisation_of_a_stream_keeps_its_files(
     monkeypatch.setattr(stream, "_unquantise_states", interrupted_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         stream.write_int8_stream(tmp_path, 2 * noise(16), "minmax")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_stream_that_differs_from_pytorch_leaves_the_former_files(
+    together: Path, network: DenseGcnStream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(together, tmp_path, dirs_exist_ok=True)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr("train.export.onnx_file.TOLERANCE", 1e-12)
+    with pytest.raises(DataError, match=f"^{tmp_path}: the exported stream differs from PyTorch by "):
+        write_stream(network, noise(16), tmp_path, frames=2)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_args
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from edge.contract.bundle import STREAM_REFERENCE
-from edge.contract.files import write_arrays
+from edge.contract.files import wrap_write_errors, write_arrays
 from edge.contract.manifest import StreamForm
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
@@ -53,27 +54,34 @@ def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int 
     clip: (1, C, T, V, 1), for the comparison. frames: new frames per step. With 4 there is one network. With fewer
     there is one per depth, and a cycle's work is spread over its frames; the logits are the same at the same times, but
     cost more. Networks of another stream in the folder are removed, also in INT8.
-    Raises DataError if the exported networks' logits differ from PyTorch's by more than 1e-4.
+    Raises DataError, and leaves the folder as it was, if their logits differ from PyTorch's by more than 1e-4.
     """
     written = []
-    for period in [d for d in PERIODS if d % frames == 0]:
-        # Frame number `period` is the first of a cycle that runs to this depth.
-        step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=period - frames).eval()
-        written.append(folder / stream_file(period))
-        names = [*step.state_shapes]
-        outputs = [*([LOGITS] if step.has_logits else []), *(name + NEXT for name in names)]
-        example = torch.from_numpy(clip[:, :, :frames]), step.initial_states()
-        write_network(step, example, written[-1], inputs=[FRAME, *names], outputs=outputs)
-    for path in (folder / stream_file(period, precision) for period in PERIODS for precision in get_args(Precision)):
-        if path not in written:
+    with wrap_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        unchecked = TemporaryDirectory(prefix=".stream-", dir=folder)
+    with unchecked as made:
+        for period in [d for d in PERIODS if d % frames == 0]:
+            # Frame number `period` is the first of a cycle that runs to this depth.
+            step = StreamStep(
+                network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=period - frames
+            ).eval()
+            names = [*step.state_shapes]
+            outputs = [*([LOGITS] if step.has_logits else []), *(name + NEXT for name in names)]
+            example = torch.from_numpy(clip[:, :, :frames]), step.initial_states()
+            written.append(stream_file(period))
+            write_network(step, example, Path(made, written[-1]), inputs=[FRAME, *names], outputs=outputs)
+        _compare(network, clip, Path(made), folder)
+        for path in (folder / stream_file(period, kind) for period in PERIODS for kind in get_args(Precision)):
             path.unlink(missing_ok=True)
-    _compare(network, clip, folder)
-    return written
+        for name in written:
+            Path(made, name).replace(folder / name)
+    return [folder / name for name in written]
 
 
-def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:
-    """Compare over twice a clip's length, so that frames also leave the states."""
-    stream = open_stream(folder, threads=1)
+def _compare(network: DenseGcn, clip: Float32, made: Path, folder: Path) -> None:
+    """Compare over twice a clip's length, so that frames also leave the states. folder: for the error message."""
+    stream = open_stream(made, threads=1)
     step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=TOTAL_STRIDE).eval()
     person, torch_states = stream.new_stream(), step.initial_states()
     long = np.concatenate([clip, clip[:, :, ::-1]], axis=2)
