@@ -14,6 +14,8 @@ ROWS = {
     "its checksum differs from its manifest": "an_engine_of_which_the_end_is_missing",
     "… has changed since it was built": "an_engine_of_a_student_that_has_changed",
     "its manifest … is missing": "an_engine_without_its_record",
+    "the GPU failed: …": "an_engine_on_a_gpu_that_fails",
+    "out of memory": "an_engine_for_which_memory_is_lacking",
     "no NVIDIA driver on this machine": "an_engine_without_a_driver",
     "running a TensorRT engine needs the package pycuda": "an_engine_without_pycuda",
     "needs the package tensorrt": "an_engine_without_tensorrt",

@@ -56,6 +56,18 @@ def an_engine_of_a_student_that_has_changed(folder: Path) -> Argv:
     return built(folder, onnx_sha256="0" * 64)
 
 
+@row(needs="orin_without_memory")
+def an_engine_for_which_memory_is_lacking(folder: Path) -> Argv:
+    """Cuda Runtime (out of memory); close other programs, or build the engines with a smaller --max_batch"""
+    return built(folder)
+
+
+@row(needs="orin_with_a_fault")
+def an_engine_on_a_gpu_that_fails(folder: Path) -> Argv:
+    """Orin (16 SMs): the GPU failed: TensorRT refuses the engine: Error Code 1: Cuda Runtime (an illegal memory"""
+    return built(folder)
+
+
 @row(needs="orin")
 def an_engine_without_its_record(folder: Path) -> Argv:
     """its manifest student.int8.engine.json is missing; build it again"""

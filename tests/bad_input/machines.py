@@ -44,6 +44,26 @@ def orin_without_gpu(laptop, board):
 
 
 @pytest.fixture
+def orin_without_memory(orin, monkeypatch):
+    def fails(runtime, serialized_engine):
+        sys.modules["tensorrt"].complain("Error Code 1: Cuda Runtime (out of memory)")
+
+    monkeypatch.setattr(sys.modules["tensorrt"].Runtime, "deserialize_cuda_engine", fails)
+
+
+@pytest.fixture
+def orin_with_a_fault(orin, monkeypatch):
+    """A kernel that accesses memory of nobody, after which the driver refuses everything."""
+    trt, fault = sys.modules["tensorrt"], "an illegal memory access was encountered"
+
+    def fails(runtime, serialized_engine):
+        trt.gpu.lost = fault
+        trt.complain(f"Error Code 1: Cuda Runtime ({fault})")
+
+    monkeypatch.setattr(trt.Runtime, "deserialize_cuda_engine", fails)
+
+
+@pytest.fixture
 def orin_that_refuses_padding(laptop, board):
     board(refuses="unsupported padding")
 
