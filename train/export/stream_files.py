@@ -72,10 +72,11 @@ def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int 
             written.append(stream_file(period))
             write_network(step, example, Path(made, written[-1]), inputs=[FRAME, *names], outputs=outputs)
         _compare(network, clip, Path(made), folder)
-        for path in (folder / stream_file(period, kind) for period in PERIODS for kind in get_args(Precision)):
-            path.unlink(missing_ok=True)
-        for name in written:
-            Path(made, name).replace(folder / name)
+        with wrap_write_errors(folder):
+            for name in written:
+                Path(made, name).replace(folder / name)
+            for name in {stream_file(period, kind) for period in PERIODS for kind in get_args(Precision)} - {*written}:
+                (folder / name).unlink(missing_ok=True)
     return [folder / name for name in written]
 
 
