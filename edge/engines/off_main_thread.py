@@ -1,4 +1,4 @@
-"""Call into TensorRT so that Ctrl-C and SIGTERM are neither delayed nor lost."""
+"""Call into TensorRT so that Ctrl-C and SIGTERM are not lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def off_main_thread(call: Callable[[], Result]) -> Result:
 
     Python handles signals on the main thread only, and not inside a C++ function. If that function calls back into
     Python, as TensorRT does to log, the handler runs there, and what it raises is dropped. So the main thread only
-    waits: it raises KeyboardInterrupt at once, and the other thread is left.
+    waits: it raises KeyboardInterrupt, and the other thread is left. It does so at once, unless the function holds
+    Python's interpreter lock, as the start of TensorRT's builder does.
     """
     result: Future[Result] = Future()
     threading.Thread(target=_run, args=(call, result), daemon=True).start()
