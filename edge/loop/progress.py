@@ -30,7 +30,7 @@ class _Rate(ProgressColumn):
 
 
 def _summary(result: FrameResult) -> str:
-    """For example "#1 squat 93 %, #2 deciding"."""
+    """For example "#1 squat 93 %, #2 undecided"."""
     if result.failure is not None:
         return result.failure
     people = sorted(result.people, key=lambda person: person.track_id)

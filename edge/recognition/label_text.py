@@ -10,7 +10,7 @@ def label_text(person: Person) -> tuple[str, str]:
     if not person.followed:
         return "not followed", ""
     if person.action is None:
-        return "deciding", ""
+        return "undecided", ""
     if not person.action.known:
         return UNKNOWN, ""
     return person.action.label.replace("_", " "), f"{100 * person.action.score:.0f} %"

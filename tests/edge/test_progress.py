@@ -16,4 +16,4 @@ def test_the_progress_line_shows_the_labels_of_the_annotated_image(monkeypatch):
     with progress_line(10) as show:
         show(result(*people, replace(person(4), followed=False)))
     output = terminal.file.getvalue()
-    assert "#1 clean and jerk 93 %, #2 deciding, #3 unknown, #4 not followed" in output
+    assert "#1 clean and jerk 93 %, #2 undecided, #3 unknown, #4 not followed" in output
