@@ -103,7 +103,7 @@ def export(network: DenseGcn, folder: Path) -> None:
         if not (steps / stream_file(CYCLE, "int8")).is_file():
             steps.mkdir(exist_ok=True)
             write_stream(network, clips[:1], steps, frames=frames)
-            write_int8_stream(steps, clips[:4], "minmax")
+            write_int8_stream(steps, clips[:4], "minmax", steps)
     how = Preprocessing(length_frames=FRAMES)
     names = tuple(str(n) for n in range(CLASSES))
     shape = (1, 3, FRAMES, len(layout(JOINTS)), 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -46,14 +45,14 @@ def quantise_stream(config: StreamConfig) -> None:
     require_writable(*(config.bundle / stream_file(period, "int8") for period in _networks(config.bundle)))
     chosen = stratified(given.labels, config.samples, config.seed)
     method = _chosen_method(config.bundle, given.clips, chosen) if config.method == "auto" else config.method
-    written = write_int8_stream(config.bundle, given.clips[chosen], method)
-    # The manifest lists checksums: without this, reading the bundle again would refuse files that replaced others.
-    write_manifest(config.bundle, bundle.manifest)
-    bundle = read_bundle(config.bundle)
     accuracy: Mapping[str, Any] = {name: found for name, found in form.accuracy.items() if name != "int8"}
-    if test is not None:
-        fp32, int8 = _logits(config.bundle, "fp32", test.clips), _logits(config.bundle, "int8", test.clips)
-        accuracy = accuracies(accuracy, fp32, int8, test.labels)
+    with temporary_folder() as made:
+        written = write_int8_stream(config.bundle, given.clips[chosen], method, made)
+        if test is not None:
+            fp32, int8 = _logits(config.bundle, "fp32", test.clips), _logits(made, "int8", test.clips)
+            accuracy = accuracies(accuracy, fp32, int8, test.labels)
+        write_manifest(config.bundle, replace(bundle.manifest, stream=replace(form, accuracy=accuracy)), made)
+    bundle = read_bundle(config.bundle)
     precisions: list[Precision] = [p for p in ("fp32", "int8") if (config.bundle / STUDENTS[p]).is_file()]
     costs: dict[str, float] = {p: frames_per_clip(bundle, p) for p in precisions}
     form = replace(form, accuracy=accuracy, frames_per_clip=costs)
@@ -73,15 +72,13 @@ def _logits(folder: Path, precision: Precision, clips: Float32) -> Float32:
 
 
 def _chosen_method(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Method:
-    """Try every method on a copy of the stream: ranges from the clips ``drawn``, evaluated on others."""
+    """Try every method: ranges from the clips ``drawn``, evaluated on others."""
     evaluated_on = clips[evaluation_clips(len(clips), drawn)]
     given: dict[Method, Float32] = {}
-    with temporary_folder() as copies:
-        for path in _networks(folder).values():
-            shutil.copy(path, copies)
+    with temporary_folder() as trial:
         for method in TRIED_METHODS:
-            write_int8_stream(copies, clips[drawn], method)
-            given[method] = _logits(copies, "int8", evaluated_on)
+            write_int8_stream(folder, clips[drawn], method, trial)
+            given[method] = _logits(trial, "int8", evaluated_on)
     return least_error_method(_logits(folder, "fp32", evaluated_on), given)
 
 
@@ -93,8 +90,8 @@ def _networks(folder: Path) -> dict[int, Path]:
     return found
 
 
-def write_int8_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
-    """Write INT8 networks beside a folder's FP32 ones, calibrated on clips (N, C, T, V, 1) as one stream."""
+def write_int8_stream(folder: Path, clips: Float32, method: Method, out: Path) -> list[Path]:
+    """Write INT8 networks of a folder's FP32 ones to ``out``, calibrated on clips (N, C, T, V, 1) as one stream."""
     found = _networks(folder)
     engines = {period: RecordingEngine(open_engine(path, threads=1)) for period, path in found.items()}
     network = StreamNetwork(engines)
@@ -103,7 +100,7 @@ def write_int8_stream(folder: Path, clips: Float32, method: Method) -> list[Path
         for first in range(0, clip.shape[1], network.frames):
             network.step(stream, clip[None, :, first : first + network.frames])
     network.close()
-    made = {}
+    written = []
     for period, path in found.items():
         # A window's frames are concatenated from several copies each: quantising the result does it once.
         quantiser = Quantiser(path, engines[period].recorded, method, concat_in_int8=False)
@@ -111,11 +108,9 @@ def write_int8_stream(folder: Path, clips: Float32, method: Method) -> list[Path
         # Only additions read the sums, so none is quantised.
         model = remove_pairs(model, lambda graph, pair: True)
         _unquantise_states(model)
-        made[folder / stream_file(period, "int8")] = quantiser, model
-    # Written together at the end: until the manifest is updated, it refuses the new files.
-    for out, (quantiser, model) in made.items():
-        quantiser.save(model, out)
-    return list(made)
+        written.append(out / stream_file(period, "int8"))
+        quantiser.save(model, written[-1])
+    return written
 
 
 def _unquantise_states(model: onnx.ModelProto) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import onnx
-
 from calibrate.calibration_set import CalibrationRecord, LabelledClips, clips_for, per_class, stratified
 from calibrate.configuration import StudentConfig
 from calibrate.evaluation.compare import accuracies, logits_of, unbatched
@@ -46,22 +44,22 @@ def quantise_student(config: StudentConfig) -> None:
         kept = most_sensitive(quantiser, config.float_layers, samples)
     model = quantiser.quantised(kept, samples)
     manifest = _without_int8_results(bundle.manifest)
-    if test is not None:
-        manifest = _measured(manifest, source, quantiser, model, test)
-    # Written together at the end: until the manifest is updated, it refuses the new files.
-    ranges = quantiser.save(model, out)
-    record = CalibrationRecord(
-        network=STUDENT_INT8,
-        source=config.clips.name,
-        method=quantiser.method,
-        seed=config.seed,
-        ids=calibration.ids[drawn].tolist(),
-        per_class=per_class(calibration.labels[drawn]),
-        float_layers=kept,
-        ranges=ranges,
-    )
-    write_json(config.bundle / CALIBRATION, asdict(record))
-    write_manifest(config.bundle, manifest)
+    with temporary_folder() as made:
+        ranges = quantiser.save(model, made / STUDENT_INT8)
+        if test is not None:
+            manifest = _measured(manifest, source, made / STUDENT_INT8, test)
+        record = CalibrationRecord(
+            network=STUDENT_INT8,
+            source=config.clips.name,
+            method=quantiser.method,
+            seed=config.seed,
+            ids=calibration.ids[drawn].tolist(),
+            per_class=per_class(calibration.labels[drawn]),
+            float_layers=kept,
+            ranges=ranges,
+        )
+        write_json(made / CALIBRATION, asdict(record))
+        write_manifest(config.bundle, manifest, made)
     size = out.stat().st_size / source.stat().st_size
     console.print(
         f"{out}: {len(ranges)} activations in INT8, ranges by {quantiser.method}, {len(kept)} of "
@@ -98,14 +96,9 @@ def _without_int8_results(manifest: Manifest) -> Manifest:
     )
 
 
-def _measured(
-    manifest: Manifest, source: Path, quantiser: Quantiser, model: onnx.ModelProto, test: LabelledClips
-) -> Manifest:
+def _measured(manifest: Manifest, source: Path, made: Path, test: LabelledClips) -> Manifest:
     """Return the manifest with both precisions' accuracy on the test clips, and print it."""
-    with temporary_folder() as folder:
-        trial = folder / STUDENT_INT8
-        quantiser.save(model, trial)
-        fp32, int8 = (logits_of(open_engine(p), test.clips, f"testing {p.name}") for p in (source, trial))
+    fp32, int8 = (logits_of(open_engine(path), test.clips, f"testing {path.name}") for path in (source, made))
     accuracy = accuracies(manifest.accuracy, fp32, int8, test.labels)
     console.print("; ".join(f"{name}: {accuracy_text(accuracy[name])}" for name in ("fp32", "int8")))
     return replace(manifest, accuracy=accuracy)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge.cli.console import console
 from edge.contract.bundle import DECISIONS, read_bundle, write_manifest
 from edge.contract.errors import DataError
-from edge.contract.files import write_json
+from edge.contract.files import temporary_folder, write_json
 from edge.contract.intervals import require_in
 from edge.contract.types import UNKNOWN, Float32
 from edge.recognition.labelled_clips import labelled_clips, unlabelled_clips
@@ -76,8 +76,9 @@ def threshold(config: ThresholdConfig) -> None:
     others = np.concatenate([others, scores[~known]])
     found = find_threshold(scores[known], (decided == labels)[known], others, config.right)
     written = {**asdict(found), "wanted": config.right, "clips": int(known.sum()), "strangers": len(others)}
-    write_json(config.bundle / DECISIONS, {**written, "precision": precision})
-    write_manifest(config.bundle, bundle.manifest)
+    with temporary_folder() as made:
+        write_json(made / DECISIONS, {**written, "precision": precision})
+        write_manifest(config.bundle, bundle.manifest, made)
     rest = "" if found.rejected is None else f", {100 * found.rejected:.1f} % of {len(others)} other clips are rejected"
     console.print(
         f"min_score {found.min_score:.3f}: {100 * found.decided:.1f} % of {written['clips']} clips are decided, "

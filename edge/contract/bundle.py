@@ -7,6 +7,9 @@ used. Engines are never part of a bundle: they are built on the device.
 from __future__ import annotations
 
 import hashlib
+import shutil
+from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import numpy as np
 import yaml
 
 from edge.contract.errors import BundleError
-from edge.contract.files import write_text
+from edge.contract.files import atomic_write, wrap_write_errors
 from edge.contract.layouts import JointLayout, layout
 from edge.contract.manifest import Manifest, parse_manifest
 from edge.contract.reading import read_npz, read_yaml, wrap_read_errors
@@ -117,20 +120,32 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(folder, parse_manifest(read_yaml(path, BundleError, "copy the bundle again"), path))
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``bundle.yaml``, with the checksums of the files that are in the folder now.
+def write_manifest(
+    folder: Path, manifest: Manifest, made: Path | None = None, former: Collection[str] = frozenset()
+) -> None:
+    """Put the files of the folder ``made`` into a bundle and write ``bundle.yaml``, with the checksums of all files.
+
+    former: names of files to remove. Everything is written beside its place first, and renamed at the end: until then,
+    an interruption leaves the bundle as it was.
 
     Engines and their ``.engine.json``, which a device built there, and partial files of a killed run are left out: the
     next build changes or removes them, and the bundle would then be reported as damaged.
     """
-    entries = {
-        path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
-        for path in sorted(folder.iterdir())
-        if _belongs(path)
-    }
-    raw = asdict(manifest) | {"files": entries}
+    new = [] if made is None else [*made.iterdir()]
+    replaced = {*former, *(path.name for path in new)}
+    kept = [path for path in folder.iterdir() if _belongs(path) and path.name not in replaced]
+    entries = {path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for path in [*kept, *new]}
+    raw = asdict(manifest) | {"files": dict(sorted(entries.items()))}
     raw["classes"], raw["input_shape"] = list(manifest.classes), list(manifest.input_shape)
-    write_text(folder / MANIFEST, yaml.safe_dump(raw, sort_keys=False))
+    with ExitStack() as files:
+        # Left in reverse order: the manifest is replaced last, because files that it does not list do no harm.
+        listed = files.enter_context(atomic_write(folder / MANIFEST))
+        listed.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+        for path in new:
+            shutil.copyfile(path, files.enter_context(atomic_write(folder / path.name)))
+    for name in former:
+        with wrap_write_errors(folder / name):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _belongs(path: Path) -> bool:

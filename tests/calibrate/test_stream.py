@@ -26,7 +26,7 @@ def test_ranges_cover_every_step_of_a_stream_with_a_past(tmp_path: Path, largest
     onnx.save(model, tmp_path / "stream.4.onnx")
     steps = np.random.default_rng(0).standard_normal((2, 2, 3, 4, networks.JOINTS, 1)).astype(np.float32)
     steps[divmod(largest, 2)] += 3
-    write_int8_stream(tmp_path, np.concatenate([steps[:, 0], steps[:, 1]], axis=2), "minmax")
+    write_int8_stream(tmp_path, np.concatenate([steps[:, 0], steps[:, 1]], axis=2), "minmax", tmp_path)
     past, reached = np.zeros(3), []
     for step in steps.reshape(4, 3, -1):
         past = past / 2 + step.sum(axis=1)

@@ -1,7 +1,10 @@
 """A bundle is used intact, or refused with one clear line."""
 
 import hashlib
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from edge.contract.errors import BundleError
 from edge.contract.manifest import Manifest, StreamForm
 from edge.contract.preprocess import Preprocessing
 
+ROOT = Path(__file__).parents[2]
 GIVEN = Manifest(
     name="everyday",
     classes=("stand", "walk", "wave"),
@@ -113,6 +117,61 @@ def test_what_a_device_built_and_what_a_killed_run_left_are_no_part_of_the_bundl
     (folder / "old.onnx").mkdir()
     write_manifest(folder, read_bundle(folder).manifest)
     assert set(read_bundle(folder).manifest.files) == {STUDENT_FP32, REFERENCE}
+
+
+REPLACED = """
+import os, resource, signal, sys
+from dataclasses import replace
+from pathlib import Path
+from edge.contract.bundle import read_bundle, write_manifest
+from edge.contract.errors import OutputError
+
+folder, made, full, last = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "full", int(sys.argv[4])
+opened = 0
+
+def watch(event, about):
+    global opened
+    if event == "open" and str(about[0]).startswith(f"{folder}/") and about[2] & (os.O_WRONLY | os.O_RDWR):
+        opened += 1
+        if opened == last:
+            print("reached", flush=True)
+            if not full:
+                os.kill(os.getpid(), signal.SIGKILL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5))
+
+manifest = read_bundle(folder).manifest
+sys.addaudithook(watch)
+try:
+    write_manifest(folder, replace(manifest, name="new"), made, ["notes.json"])
+except OutputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("how", ["killed", "full"])
+def test_a_bundle_is_the_old_one_until_all_of_the_new_one_is_written(folder, tmp_path_factory, how):
+    (folder / "notes.json").write_text("{}")
+    write_manifest(folder, GIVEN)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    made, writes = tmp_path_factory.mktemp("made"), 0
+    (made / STUDENT_FP32).write_bytes(b"another graph")
+    (made / REFERENCE).write_bytes(b"other clips")
+    while True:
+        arguments = [sys.executable, "-c", REPLACED, str(folder), str(made), how, str(writes + 1)]
+        done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert not done.stderr
+        if "reached" not in done.stdout:
+            break
+        writes += 1
+        left = {path.name: path.read_bytes() for path in folder.iterdir() if "partial" not in path.name}
+        assert left == before and ("cannot be written: File too large" in done.stdout) == (how == "full")
+        assert how == "killed" or not list(folder.glob("*partial*"))
+    assert writes == 6, "each of three files is locked, then written"
+    bundle = read_bundle(folder)
+    assert bundle.manifest.name == "new" and set(bundle.manifest.files) == {STUDENT_FP32, REFERENCE}
+    assert bundle.file(STUDENT_FP32).read_bytes() == b"another graph"
+    assert bundle.file(REFERENCE).read_bytes() == b"other clips"
+    assert {path.name for path in folder.iterdir()} == {STUDENT_FP32, REFERENCE, MANIFEST, "notes.txt"}
 
 
 @pytest.mark.parametrize("content", [b"NOT a graph", b"not a graph, longer", b""])

@@ -10,7 +10,7 @@ import pytest
 from calibrate.configuration import StreamConfig
 from calibrate.stream import quantise_stream
 from edge.contract.bundle import Bundle, read_bundle, write_manifest
-from edge.contract.errors import ConfigError
+from edge.contract.errors import ConfigError, DataError
 from edge.contract.normalisation import Centre
 from edge.contract.preprocess import Preprocessing
 from edge.recognition.decisions import DecisionConfig
@@ -123,6 +123,30 @@ def test_steps_of_fewer_frames_give_equal_logits_and_replace_the_other_networks(
         answers.append(by_hand(read_bundle(bundle), tmp_path, "stream_test.npz")[1])
     np.testing.assert_allclose(answers[0], answers[2], atol=1e-4)
     np.testing.assert_allclose(answers[1], answers[2], atol=1e-4)
+
+
+def test_what_fails_halfway_leaves_the_bundle_as_it_was(
+    streaming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With new files beside old ones it would be refused."""
+    folder, run = shutil.copytree(streaming / "bundle", tmp_path / "bundle"), streaming / "run"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("train.export.onnx_file.TOLERANCE", 1e-12)
+    with pytest.raises(DataError, match=r"^the exported stream differs from PyTorch by "):
+        export_stream(StreamExportConfig(run, folder, tmp_path / "work", frames=2))
+    monkeypatch.undo()
+    monkeypatch.setattr("train.export.bundle.export_stream_form", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export(ExportConfig(run, folder, tmp_path / "work", name="other", reference_clips=16))
+    monkeypatch.setattr("calibrate.stream._logits", interrupted)
+    clips, test = streaming / "work" / "calibration.npz", streaming / "work" / "test.npz"
+    with pytest.raises(KeyboardInterrupt):
+        quantise_stream(StreamConfig(bundle=folder, clips=clips, test=test, method="mse", samples=8))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_runs_that_do_not_stream_or_fit_the_bundle_are_refused(streaming: Path, tmp_path: Path) -> None:

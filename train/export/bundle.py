@@ -14,6 +14,7 @@ from edge.cli.console import console
 from edge.contract.bundle import (
     CALIBRATION,
     DECISIONS,
+    MANIFEST,
     REFERENCE,
     STREAM_REFERENCE,
     STUDENT_FP32,
@@ -21,7 +22,7 @@ from edge.contract.bundle import (
     write_manifest,
 )
 from edge.contract.errors import ConfigError
-from edge.contract.files import wrap_write_errors, write_arrays
+from edge.contract.files import require_writable, temporary_folder, write_arrays
 from edge.contract.layouts import layout, mapping
 from edge.contract.manifest import Manifest
 from edge.contract.types import Float32
@@ -54,43 +55,39 @@ def export(config: ExportConfig) -> None:
     train, test = load_clips(checkpoint, config.data, config.cache)
     low, _, labels = test.batch(np.arange(len(test)))
 
-    student = config.bundle / STUDENT_FP32
+    require_writable(config.bundle / MANIFEST)
     network = checkpoint.rebuild(config.run)
-    write_onnx(network, low[:2], student)
-    remove_results_of_former_student(config.bundle)
-    logits, reference = onnx_logits(student, low), reference_clips(checkpoint, low, config.reference_clips)
-    write_arrays(config.bundle / REFERENCE, clips=reference, logits=onnx_logits(student, reference.astype(np.float32)))
-    write_calibration_clips(train, config.workdir / "calibration.npz")
-    write_arrays(config.workdir / "test.npz", clips=low, labels=labels)
+    with temporary_folder() as made:
+        student = made / STUDENT_FP32
+        write_onnx(network, low[:2], student)
+        logits, reference = onnx_logits(student, low), reference_clips(checkpoint, low, config.reference_clips)
+        write_arrays(made / REFERENCE, clips=reference, logits=onnx_logits(student, reference.astype(np.float32)))
+        write_calibration_clips(train, config.workdir / "calibration.npz")
+        write_arrays(config.workdir / "test.npz", clips=low, labels=labels)
 
-    result, about = accuracy(logits, labels), checkpoint.about
-    manifest = Manifest(
-        name=config.name or config.bundle.name,
-        classes=tuple(about["classes"]),
-        layout=about["layout"],
-        preprocessing=train.config.preprocessing,
-        input_name=INPUT,
-        output_name=OUTPUT,
-        input_shape=(1, *low[0].shape),
-        training=checkpoint.training_summary(),
-        accuracy={"test_clips": len(labels), "fp32": result.summary()},
-    )
-    if isinstance(network, DenseGcnStream) and network.bodies == 1:
-        shown = reference[:SELF_TEST_CLIPS]
-        manifest = replace(manifest, stream=export_stream_form(checkpoint, network, config.bundle, low, labels, shown))
-    write_manifest(config.bundle, manifest)
-    console.print(f"bundle {config.bundle}: FP32 top-1 {result.top1 * 100:.2f} % on {len(labels)} test clips")
-
-
-def remove_results_of_former_student(bundle: Path) -> None:
-    """Remove INT8 networks, stream and threshold of the student that was replaced; the loop would use them."""
-    former = sorted(path for pattern in MADE_FROM_STUDENT for path in bundle.glob(pattern))
-    for path in former:
-        with wrap_write_errors(path):
-            path.unlink()
+        result, about = accuracy(logits, labels), checkpoint.about
+        manifest = Manifest(
+            name=config.name or config.bundle.name,
+            classes=tuple(about["classes"]),
+            layout=about["layout"],
+            preprocessing=train.config.preprocessing,
+            input_name=INPUT,
+            output_name=OUTPUT,
+            input_shape=(1, *low[0].shape),
+            training=checkpoint.training_summary(),
+            accuracy={"test_clips": len(labels), "fp32": result.summary()},
+        )
+        if isinstance(network, DenseGcnStream) and network.bodies == 1:
+            shown = reference[:SELF_TEST_CLIPS]
+            manifest = replace(manifest, stream=export_stream_form(checkpoint, network, made, low, labels, shown))
+        # The loop would use INT8 networks, stream and threshold of the student that is replaced.
+        found = {path.name for pattern in MADE_FROM_STUDENT for path in config.bundle.glob(pattern)}
+        former = sorted(found - {path.name for path in made.iterdir()})
+        write_manifest(config.bundle, manifest, made, former)
     if former:
-        names = ", ".join(path.name for path in former)
-        console.print(f"removed from {bundle}, because they belong to the former student: {names}")
+        names = ", ".join(former)
+        console.print(f"removed from {config.bundle}, because they belong to the former student: {names}")
+    console.print(f"bundle {config.bundle}: FP32 top-1 {result.top1 * 100:.2f} % on {len(labels)} test clips")
 
 
 def load_clips(
@@ -175,7 +172,7 @@ def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> 
 
     def check(partial: Path) -> None:
         with torch.inference_mode():
-            require_close(onnx_logits(partial, example), whole(clips), "network", path)
+            require_close(onnx_logits(partial, example), whole(clips), "network")
 
     write_network(fuse_motion_stems(whole), (clips,), path, inputs=[INPUT], outputs=[OUTPUT], batch=True, check=check)
 

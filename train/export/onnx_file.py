@@ -62,12 +62,12 @@ def write_network(
         check(partial)
 
 
-def require_close(found: NDArray[Any] | None, expected_tensor: Tensor, what: str, where: Path) -> None:
+def require_close(found: NDArray[Any] | None, expected_tensor: Tensor, what: str) -> None:
     """Raise DataError unless ``found`` is within TOLERANCE of PyTorch's tensor; None counts as different."""
     expected = expected_tensor.numpy()
     error = float("nan") if found is None else float(np.abs(found - expected).max())
     if not error <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
-        raise DataError(f"the exported {what} differs from PyTorch by {error:g}", where=where)
+        raise DataError(f"the exported {what} differs from PyTorch by {error:g}")
 
 
 @contextmanager

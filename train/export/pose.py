@@ -45,7 +45,7 @@ def export_pose(config: PoseExportConfig) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
 
     def check(partial: Path) -> None:
-        _check(partial, network, pixels, out)
+        _check(partial, network, pixels)
 
     write_network(from_pixels, (torch.from_numpy(pixels),), out, inputs=[INPUT], outputs=list(OUTPUTS), check=check)
     kind = "untrained" if config.weights is None else config.weights.name
@@ -75,7 +75,7 @@ class _FromPixels(nn.Module):
         return cmap, paf, torch.where(cmap < PEAK_RATIO * largest, 0.0, cmap)
 
 
-def _check(exported: Path, network: nn.Module, pixels: Image, out: Path) -> None:
+def _check(exported: Path, network: nn.Module, pixels: Image) -> None:
     """Raise DataError unless the file computes from BGR bytes what the original network computes from the RGB image."""
     engine = open_engine(exported)
     given = engine.run({INPUT: pixels})
@@ -85,4 +85,4 @@ def _check(exported: Path, network: nn.Module, pixels: Image, out: Path) -> None
     with torch.inference_mode():
         wanted = network(image)
     for name, tensor in zip(OUTPUTS, wanted, strict=False):
-        require_close(given[name], tensor, f"network's {name}", out)
+        require_close(given[name], tensor, f"network's {name}")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from edge.cli.console import console
-from edge.contract.bundle import read_bundle, write_manifest
+from edge.contract.bundle import MANIFEST, read_bundle, write_manifest
 from edge.contract.errors import ConfigError
-from edge.contract.files import write_arrays
+from edge.contract.files import require_writable, temporary_folder, write_arrays
 from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_trained
@@ -37,8 +37,11 @@ def export_stream(config: StreamExportConfig) -> None:
     _require_same_data(config, checkpoint.about, manifest, test.config.preprocessing)
     low, _, labels = test.batch(np.arange(len(test)))
     shown = reference_clips(checkpoint, low, SELF_TEST_CLIPS)
-    form = export_stream_form(checkpoint, network, config.bundle, low, labels, shown, config.frames)
-    write_manifest(config.bundle, replace(manifest, stream=form))
+    require_writable(config.bundle / MANIFEST)
+    with temporary_folder() as made:
+        form = export_stream_form(checkpoint, network, made, low, labels, shown, config.frames)
+        former = {path.name for path in config.bundle.glob("stream.*.onnx")} - {path.name for path in made.iterdir()}
+        write_manifest(config.bundle, replace(manifest, stream=form), made, former)
     write_calibration_clips(train, config.workdir / "stream_calibration.npz")
     write_arrays(config.workdir / "stream_test.npz", clips=low, labels=labels)
     console.print(f"stream in {config.bundle}: {form.accuracy}")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from edge.contract.bundle import STREAM_REFERENCE
-from edge.contract.files import wrap_write_errors, write_arrays
+from edge.contract.files import write_arrays
 from edge.contract.manifest import StreamForm
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
-from edge.recognition.recogniser import Precision
 from edge.recognition.streaming.network import FRAME, LOGITS, NEXT, PERIODS, open_stream, stream_file
 from train.checkpoint import Checkpoint
 from train.evaluate import accuracy
@@ -34,7 +31,7 @@ def export_stream_form(
     shown: NDArray[np.float16],
     frames: int = TOTAL_STRIDE,
 ) -> StreamForm:
-    """Write the networks of a stream into a bundle folder, with reference logits for the clips ``shown``.
+    """Write the networks of a stream into an empty folder, with reference logits for the clips ``shown``.
 
     clips, labels: (N, C, T, V, 1) and (N,), to measure the accuracy on, each clip from fresh states. frames: new frames
     per step. Returns the stream's entry for the manifest.
@@ -53,36 +50,25 @@ def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int 
 
     clip: (1, C, T, V, 1), for the comparison. frames: new frames per step. With 4 there is one network. With fewer
     there is one per depth, and a cycle's work is spread over its frames; the logits are the same at the same times, but
-    cost more. Networks of another stream in the folder are removed, also in INT8.
-    Raises DataError, and leaves the folder as it was, if their logits differ from PyTorch's by more than 1e-4.
+    cost more.
+    Raises DataError if their logits differ from PyTorch's by more than 1e-4.
     """
     written = []
-    with wrap_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        unchecked = TemporaryDirectory(prefix=".stream-", dir=folder)
-    with unchecked as made:
-        for period in [d for d in PERIODS if d % frames == 0]:
-            # Frame number `period` is the first of a cycle that runs to this depth.
-            step = StreamStep(
-                network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=period - frames
-            ).eval()
-            names = [*step.state_shapes]
-            outputs = [*([LOGITS] if step.has_logits else []), *(name + NEXT for name in names)]
-            example = torch.from_numpy(clip[:, :, :frames]), step.initial_states()
-            written.append(stream_file(period))
-            write_network(step, example, Path(made, written[-1]), inputs=[FRAME, *names], outputs=outputs)
-        _compare(network, clip, Path(made), folder)
-        with wrap_write_errors(folder):
-            for name in written:
-                Path(made, name).replace(folder / name)
-            for name in {stream_file(period, kind) for period in PERIODS for kind in get_args(Precision)} - {*written}:
-                (folder / name).unlink(missing_ok=True)
-    return [folder / name for name in written]
+    for period in [d for d in PERIODS if d % frames == 0]:
+        # Frame number `period` is the first of a cycle that runs to this depth.
+        step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=period - frames).eval()
+        names = [*step.state_shapes]
+        outputs = [*([LOGITS] if step.has_logits else []), *(name + NEXT for name in names)]
+        example = torch.from_numpy(clip[:, :, :frames]), step.initial_states()
+        written.append(folder / stream_file(period))
+        write_network(step, example, written[-1], inputs=[FRAME, *names], outputs=outputs)
+    _compare(network, clip, folder)
+    return written
 
 
-def _compare(network: DenseGcn, clip: Float32, made: Path, folder: Path) -> None:
-    """Compare over twice a clip's length, so that frames also leave the states. folder: for the error message."""
-    stream = open_stream(made, threads=1)
+def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:
+    """Compare over twice a clip's length, so that frames also leave the states."""
+    stream = open_stream(folder, threads=1)
     step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=TOTAL_STRIDE).eval()
     person, torch_states = stream.new_stream(), step.initial_states()
     long = np.concatenate([clip, clip[:, :, ::-1]], axis=2)
@@ -92,5 +78,5 @@ def _compare(network: DenseGcn, clip: Float32, made: Path, folder: Path) -> None
             given = stream.step(person, np.ascontiguousarray(chunk[:, :, first : first + stream.frames]))
         with torch.inference_mode():
             (expected,), torch_states = step(torch.from_numpy(chunk), torch_states)
-        require_close(None if given is None else given[None], expected, "stream", folder)
+        require_close(None if given is None else given[None], expected, "stream")
     stream.close()
