@@ -30,7 +30,7 @@ from calibrate.tensorrt.engine_choice import Candidate, Choice, choose, comparis
 from edge.bench.query_times import QueryTimes
 from edge.cli.console import console
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, read_bundle
-from edge.contract.errors import EngineError
+from edge.contract.errors import DeviceLostError, EngineError
 from edge.contract.files import require_writable, wrap_write_errors, write_json
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.reading import read_json
@@ -149,7 +149,7 @@ def _build(
 ) -> tuple[dict[Precision, TensorRtEngine], dict[Precision, str]]:
     """Build and open an engine of each source in ``folder``. Returns the engines, and why others could not be built.
 
-    Raises EngineError if FP32 cannot be built.
+    Raises EngineError if FP32 cannot be built, or the GPU is lost.
     """
     built: dict[Precision, TensorRtEngine] = {}
     failed: dict[Precision, str] = {}
@@ -162,7 +162,7 @@ def _build(
             built[name] = TensorRtEngine(trial)
             opened.callback(built[name].close)
         except EngineError as error:
-            if name == "fp32":
+            if name == "fp32" or isinstance(error, DeviceLostError):
                 raise
             failed[name] = error.what
     return built, failed
@@ -175,7 +175,7 @@ def _candidate(
     try:
         loss = evaluation.loss(engine)
     except EngineError as error:
-        if name == "fp32":
+        if name == "fp32" or isinstance(error, DeviceLostError):
             raise
         return Candidate(name, excluded=error.what)
     return Candidate(name, latency, loss.agreement, loss.top1_drop, ON_GPU if name == "fp32" and on_dla else "")

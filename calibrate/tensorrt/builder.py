@@ -41,8 +41,9 @@ class Builder:
         try:
             self.builder = self._interruptibly(lambda: trt.Builder(self._errors.logger))
         except TypeError as error:
-            # Without a driver TensorRT's factory returns null, which pybind11 reports as a TypeError.
-            default = "it finds no NVIDIA driver or GPU on this machine"
+            # TensorRT's factory then returns null, which pybind11 reports as a TypeError. Without a driver and with one
+            # that is too old for its CUDA it logs the same warning, and no error.
+            default = "it finds no GPU with an NVIDIA driver that is new enough"
             raise EngineError(
                 f"TensorRT {trt.__version__} does not start: {self._errors.text(default)}",
                 hint="build the engine on the device that will run it",

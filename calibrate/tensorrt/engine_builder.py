@@ -59,8 +59,9 @@ def build_engine(source: Path, out: Path, options: BuildOptions, destination: Pa
         import tensorrt as trt
     gpu, destination = Gpu(), destination or out
     require_writable(out, manifest_path(out))
-    with gpu.current():
-        engine, precision = serialised_engine(trt, source, destination.with_suffix(".timing"), options, gpu.current)
+    with gpu.current(path=out):
+        timing = destination.with_suffix(".timing")
+        engine, precision = serialised_engine(trt, source, timing, options, lambda: gpu.current(path=out))
     with atomic_write(out) as partial:
         partial.write_bytes(engine)
     manifest = EngineManifest(

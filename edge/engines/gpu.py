@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from edge.contract.errors import DeviceLostError, EngineError, MissingDependency
@@ -58,9 +59,10 @@ class Gpu:
             raise EngineError(f"no usable NVIDIA GPU: {error}", hint=self._hint(error) or _NO_DRIVER) from error
 
     @contextmanager
-    def current(self, engine: object = None) -> Iterator[None]:
+    def current(self, engine: object = None, path: Path | None = None) -> Iterator[None]:
         """Make the context current on this thread; engines may be opened and run on different threads.
 
+        path: the engine's file, for the error message.
         Turns the driver's errors inside the block into EngineError. Whatever failed, raises DeviceLostError if nothing
         can be run any more; the engine is then never destroyed, because TensorRT's destructors would abort the process.
         """
@@ -72,7 +74,7 @@ class Gpu:
                 if self.is_lost() and not isinstance(error, DeviceLostError):
                     keep_for_ever(engine)
                     what = error.what if isinstance(error, EngineError) else error
-                    raise DeviceLostError(f"the GPU failed: {what}", where=self.name, hint=_RESTART) from error
+                    raise DeviceLostError(f"the GPU failed: {what}", where=path or self.name, hint=_RESTART) from error
                 raise
             finally:
                 self._context.pop()

@@ -70,7 +70,7 @@ class TensorRtEngine:
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         check_arrays(self.inputs, inputs, str(self._path))
         batch, context = self._context_for(inputs)
-        with self._gpu.current(self):
+        with self._gpu.current(self, self._path):
             for name, array in inputs.items():
                 buffer = self._buffers[name]
                 buffer.host[: array.size].reshape(array.shape)[...] = array
@@ -89,7 +89,7 @@ class TensorRtEngine:
 
     def close(self) -> None:
         """Free the GPU's memory, unless the GPU is lost."""
-        with self._gpu.current(self):
+        with self._gpu.current(self, self._path):
             if self._gpu.is_lost():
                 keep_for_ever(self)
                 return
@@ -99,7 +99,7 @@ class TensorRtEngine:
                 vars(self).popitem()
 
     def _open(self, trt: Any, graphs: bool) -> None:
-        with self._gpu.current(self):
+        with self._gpu.current(self, self._path):
             try:
                 self._deserialise(trt)
                 self._create_contexts()

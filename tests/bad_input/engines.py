@@ -64,7 +64,7 @@ def an_engine_for_which_memory_is_lacking(folder: Path) -> Argv:
 
 @row(needs="orin_with_a_fault")
 def an_engine_on_a_gpu_that_fails(folder: Path) -> Argv:
-    """Orin (16 SMs): the GPU failed: TensorRT refuses the engine: Error Code 1: Cuda Runtime (an illegal memory"""
+    """student.int8.engine: the GPU failed: TensorRT refuses the engine: Error Code 1: Cuda Runtime (an illegal"""
     return built(folder)
 
 
@@ -142,7 +142,7 @@ def the_best_engine_without_tensorrt(folder: Path) -> Argv:
 
 @row(needs="orin_without_gpu")
 def an_engine_to_build_without_a_gpu(folder: Path) -> Argv:
-    """finds no NVIDIA driver or GPU on this machine; build the engine on the device"""
+    """finds no GPU with an NVIDIA driver that is new enough; build the engine on the device"""
     return ["calibrate", "engine", "--bundle", good_bundle(folder)]
 
 

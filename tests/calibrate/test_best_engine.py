@@ -15,7 +15,7 @@ from calibrate.tensorrt.best_engine import engine
 from calibrate.tensorrt.configuration import EngineConfig
 from calibrate.verify import verify
 from edge.contract.bundle import read_bundle, write_manifest
-from edge.contract.errors import EngineError, OutputError
+from edge.contract.errors import DeviceLostError, EngineError, OutputError
 from edge.engines.registry import open_engine
 
 __all__ = ["builds", "bundle", "timed_board"]
@@ -52,6 +52,33 @@ def test_an_engine_that_is_built_but_does_not_run_is_no_candidate(
     engine(EngineConfig(bundle=bundle))
     assert "TensorRT cannot run it: out of memory" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
     assert open_engine(bundle / "student.engine").describe().startswith("TensorRT 10.3.0, Orin (16 SMs), INT8+FP16, ")
+
+
+@pytest.mark.parametrize("at", ["build", "first run", "last run"])
+def test_an_engine_that_loses_the_gpu_ends_the_comparison_by_name(
+    timed_board, bundle: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    trt, runs, fault = timed_board(), [], "an illegal memory access"
+    compute, build = trt.IExecutionContext._compute, trt.Builder.build_serialized_network
+
+    def computes(context: Any) -> None:
+        runs.extend(["run"] * (precision_of(set(context._engine._about["flags"])) == "fp16"))
+        compute(context) if len(runs) != lost_at_run else trt.gpu.lose(fault)
+
+    def builds(builder: Any, network: Any, config: Any) -> bytes | None:
+        lost = at == "build" and precision_of(config._flags) == "fp16"
+        return trt.gpu.lose(fault) if lost else build(builder, network, config)
+
+    monkeypatch.setattr(trt.IExecutionContext, "_compute", computes)
+    monkeypatch.setattr(trt.Builder, "build_serialized_network", builds)
+    lost_at_run = -1
+    if at == "last run":
+        engine(EngineConfig(bundle=bundle, out=bundle.parent / "whole.engine"))
+    lost_at_run = {"build": -1, "first run": 1, "last run": len(runs)}[at]
+    runs.clear()
+    with pytest.raises(DeviceLostError, match=rf"/fp16\.engine: the GPU failed: {fault}; start again"):
+        engine(EngineConfig(bundle=bundle))
+    assert not list(bundle.glob("*.engine"))
 
 
 def test_the_kept_engine_finds_its_onnx_from_any_folder(timed_board, bundle: Path, tmp_path: Path) -> None:

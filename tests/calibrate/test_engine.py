@@ -147,7 +147,7 @@ def test_invalid_build_options_are_refused(options: dict) -> None:
 
 def test_without_a_driver_there_is_one_clear_line(board, int8: Path, tmp_path: Path) -> None:
     board(no_driver=True)
-    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 does not start: it finds no NVIDIA driver or GPU"):
+    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 does not start: it finds no GPU with an NVIDIA driver"):
         build_engine(int8, tmp_path / "student.engine", BuildOptions())
     assert not (tmp_path / "student.engine").exists()
 

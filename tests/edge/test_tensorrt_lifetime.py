@@ -117,8 +117,8 @@ def test_a_context_that_the_driver_does_not_make_current_is_one_clear_error(
 
 def test_a_runtime_that_does_not_start_is_one_clear_error(built, board) -> None:
     path, trt = built()
-    board(will_not_start="CUDA initialization failure with error: 35", gpu=trt.gpu)
-    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 does not start: CUDA initialization failure"):
+    board(will_not_start="Assertion validateCaskKLibDigest(sha256sum) failed.", gpu=trt.gpu)
+    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 does not start: Assertion validateCaskKLibDigest"):
         TensorRtEngine(path)
 
 
