@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
-from multiprocessing import connection
+from contextlib import contextmanager
 from typing import Any
 
 from edge.contract.errors import OutputError
 
 SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
+PR_SET_PDEATHSIG = 1  # see prctl(2)
 
 
 @contextmanager
@@ -54,16 +54,11 @@ class WorkerPool(ProcessPoolExecutor):
 
 
 def _start_worker(set_up: Callable[..., None] | None, *args: Any) -> None:
+    # After kill -9 of its parent, a worker would finish its task, and then wait for another forever. The kernel ends it
+    # with the thread that started it, the parent's main thread.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def exit_with_parent() -> None:
-        """After kill -9 of its parent, a worker would finish its task, and then wait for another forever."""
-        connection.wait([parent.sentinel])
+    if parent is None or os.getppid() != parent.pid:
         os._exit(1)
-
-    # If the system has no thread left for it, the task is worth more.
-    with suppress(RuntimeError):
-        threading.Thread(target=exit_with_parent, daemon=True).start()
     if set_up is not None:
         set_up(*args)

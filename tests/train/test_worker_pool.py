@@ -7,7 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -20,8 +19,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PARENT = """
 import signal, time
 from train.worker_pool import WorkerPool
+
+class WithoutThreads:
+    def __reduce__(self):  # in a worker
+        return exec, (
+            "import threading\\n"
+            "def refuse(*_): raise RuntimeError\\n"
+            "threading._start_new_thread = refuse",
+        )
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-with WorkerPool(2) as pool:
+with WorkerPool(2, str, WithoutThreads()) as pool:
     busy = pool.submit(time.sleep, 0.5)
     try:
         print("started", flush=True)
@@ -60,28 +68,6 @@ def test_without_shared_memory_the_error_names_its_folder() -> None:
     if tried.stderr.startswith(("unshare", "mount")):
         pytest.skip(f"this machine cannot mount: {tried.stderr}")
     assert "OutputError: /dev/shm: locks for worker processes cannot be made: Read-only file system" in tried.stderr
-
-
-def without_threads() -> None:
-    """In a worker, before its set-up."""
-
-    def refuse(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    threading._start_new_thread = refuse  # type: ignore[attr-defined]
-
-
-class WithoutThreads:
-    """An argument whose arrival in a worker exhausts the system's threads."""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return without_threads, ()
-
-
-def test_a_worker_for_which_no_thread_is_left_works_all_the_same(capfd: pytest.CaptureFixture[str]) -> None:
-    with WorkerPool(1, print, WithoutThreads()) as pool:
-        assert pool.submit(abs, -3).result(timeout=60) == 3
-    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_too_few_open_files_for_a_pool_are_not_blamed_on_shared_memory() -> None:
