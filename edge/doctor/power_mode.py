@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 
 from edge.doctor.finding import Finding, not_applicable
 from edge.machine import mode_name, modes, saved_mode
 
 FASTEST = ("MAXN_SUPER", "MAXN")
 """By name, fastest first, because the numbers of modes differ between boards."""
+BUDGET = re.compile(r"(?:MODE_)?(\d{1,4})W(?:_(\d{1,2})CORE)?")
+"""Watts and cores, as in MODE_20W_6CORE: all that Xavier NX has, and Orin Nano before JetPack 6.2 (15W, 7W)."""
 
 
 def power_mode(nvpmodel: str | None, status: str | None, configuration: str | None, on_jetson: bool) -> Finding:
@@ -19,11 +22,19 @@ def power_mode(nvpmodel: str | None, status: str | None, configuration: str | No
     if name is None:
         return Finding("power mode", "warn", "unknown", "sudo nvpmodel -q shows it (in a container: on the host)")
     known = modes(configuration)
-    best = next((mode for mode in FASTEST if mode in known), None)
+    best = _fastest(known)
     if name == best or (best is None and name in FASTEST):
         return Finding("power mode", "ok", name)
     fix = "sudo nvpmodel -p --verbose lists the modes" if best is None else f"sudo nvpmodel -m {known[best]}"
     return Finding("power mode", "warn", name if best is None else f"{name}; {best} is faster", fix)
+
+
+def _fastest(names: Collection[str]) -> str | None:
+    """The mode without limits, else that with the most watts and, among these, cores; None if names tell neither."""
+    if unlimited := next((name for name in FASTEST if name in names), None):
+        return unlimited
+    budgets = [(int(found[1]), int(found[2] or 0), name) for name in names if (found := BUDGET.fullmatch(name))]
+    return max(budgets, default=(0, 0, None))[2]
 
 
 def clocks(limits_hz: Mapping[str, tuple[int, int]], on_jetson: bool) -> Finding:

@@ -17,12 +17,18 @@ NANO = {
     "CPU [22%@518,67%@518,off,off] EMC_FREQ 0%@1600 GR3D_FREQ 16%@76 APE 25 PLL@28.5C CPU@32C PMIC@50C GPU@30.5C "
     "AO@39.5C thermal@31.25C POM_5V_IN 2003/2010 POM_5V_GPU 0/0 POM_5V_CPU 320/320",
 }
+NX_MODES = ["15W_2CORE", "15W_4CORE", "15W_6CORE", "10W_2CORE", "10W_4CORE", "10W_DESKTOP"]
+"""Those that JetPack 4 had too; JetPack 5 has 20 W as well."""
 XAVIER = {
     "/proc/device-tree/model": "NVIDIA Jetson Xavier NX Developer Kit",
     "/proc/device-tree/compatible": "nvidia,p3509-0000+p3668-0001\0nvidia,tegra194",
     "/etc/nv_tegra_release": "# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref, EABI: aarch64, "
     "DATE: Tue Aug  1 19:57:35 UTC 2023",
-    "/etc/nvpmodel.conf": "< POWER_MODEL ID=2 NAME=MODE_15W_6CORE >\n< POWER_MODEL ID=8 NAME=MODE_20W_6CORE >\n",
+    # Its nine modes, none of them MAXN.
+    "/etc/nvpmodel.conf": "".join(
+        f"< POWER_MODEL ID={number} NAME=MODE_{name} >\n"
+        for number, name in enumerate([*NX_MODES, "20W_2CORE", "20W_4CORE", "20W_6CORE"])
+    ),
     # Without root it also prints what it cannot open.
     "nvpmodel": "NV Fan Mode:quiet\nNV Power Mode: MODE_15W_6CORE\n2\n"
     "NVPM ERROR: Error opening /sys/kernel/nvpmodel_emc_cap/emc_iso_cap: 13\n",

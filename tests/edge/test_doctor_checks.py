@@ -19,7 +19,13 @@ def test_l4t_and_its_jetpack(name, l4t, jetpack):
 
 
 @pytest.mark.parametrize(
-    ("revision", "jetpack"), [("R36 (release), REVISION: 5.0", "6.2.2"), ("R39 (release), REVISION: 2", "7.2")]
+    ("revision", "jetpack"),
+    [
+        ("R35 (release), REVISION: 6.5", "5.1.7"),
+        ("R36 (release), REVISION: 5.2", "6.2.3"),
+        ("R39 (release), REVISION: 2", "7.2"),
+        ("R39 (release), REVISION: 2.1", "7.2.1"),
+    ],
 )
 def test_newer_jetpacks(revision, jetpack):
     assert board.read_l4t(f"# {revision}, GCID: 1, BOARD: generic").jetpack == jetpack
@@ -80,7 +86,7 @@ def test_cuda_is_read_from_the_toolkits_file_or_the_runtimes_name():
     ("name", "mode", "status", "fix"),
     [
         ("nano", "5W", "warn", "sudo nvpmodel -m 0"),
-        ("xavier", "MODE_15W_6CORE", "warn", "sudo nvpmodel -p --verbose lists the modes"),
+        ("xavier", "MODE_15W_6CORE", "warn", "sudo nvpmodel -m 8"),
         ("orin", "25W", "warn", "sudo nvpmodel -m 2"),
         ("thor", "MAXN", "ok", None),
     ],
@@ -96,6 +102,23 @@ def test_a_mode_that_is_fastest_on_another_board_is_not_so_beside_a_faster_one()
     configuration = "< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=2 NAME=MAXN_SUPER >\n"
     found = power_mode.power_mode("NV Power Mode: MAXN\n0\n", None, configuration, True)
     assert (found.status, found.fix) == ("warn", "sudo nvpmodel -m 2")
+
+
+@pytest.mark.parametrize(
+    ("names", "now", "status", "fix"),
+    [
+        (("MODE_15W_6CORE", "MODE_20W_2CORE", "MODE_20W_6CORE"), "MODE_20W_6CORE", "ok", None),
+        # Orin Nano before JetPack 6.2, with 8 and 4 GB.
+        (("15W", "7W"), "15W", "ok", None),
+        (("15W", "7W"), "7W", "warn", "sudo nvpmodel -m 0"),
+        (("10W", "7W_AI", "7W_CPU"), "10W", "ok", None),
+        (("QUIET", "LOUD"), "QUIET", "warn", "sudo nvpmodel -p --verbose lists the modes"),
+    ],
+)
+def test_without_maxn_the_fastest_mode_is_that_with_the_most_watts_and_cores(names, now, status, fix):
+    configuration = "".join(f"< POWER_MODEL ID={number} NAME={name} >\n" for number, name in enumerate(names))
+    found = power_mode.power_mode(f"NV Power Mode: {now}\n0\n", None, configuration, True)
+    assert (found.status, found.fix) == (status, fix)
 
 
 def test_an_unknown_power_mode_is_not_reported_as_slow():
