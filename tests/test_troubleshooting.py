@@ -17,6 +17,7 @@ ROWS = {
     "the GPU failed: …": "an_engine_on_a_gpu_that_fails",
     "out of memory": "an_engine_for_which_memory_is_lacking",
     "no NVIDIA driver on this machine": "an_engine_without_a_driver",
+    "no usable NVIDIA GPU": "an_engine_for_a_user_outside_the_group_render",
     "running a TensorRT engine needs the package pycuda": "an_engine_without_pycuda",
     "needs the package tensorrt": "an_engine_without_tensorrt",
     "needs GStreamer, but OpenCV … was built without it": "opened: csi://0",

@@ -46,7 +46,7 @@ class Builder:
             default = "it finds no GPU with an NVIDIA driver that is new enough"
             raise EngineError(
                 f"TensorRT {trt.__version__} does not start: {self._errors.text(default)}",
-                hint="build the engine on the device that will run it",
+                hint="build the engine on the device that will run it; `python -m edge doctor` checks its driver",
             ) from error
 
     def parse(self, model: onnx.ModelProto) -> tuple[Any, list[ParserError]]:

@@ -18,6 +18,8 @@ _NON_BLOCKING = 1
 
 _BUILD_AGAIN = "build it for this machine's CUDA: pip install --force-reinstall --no-cache-dir pycuda"
 _NO_DRIVER = "engines need an NVIDIA GPU (in a container: --runtime nvidia); on a laptop run the .onnx file"
+# On JetPack 6 and 7 the driver opens /dev/dri/renderD*; without permission it says "operation not supported".
+_REFUSED = "this user may lack the group render or video, as `python -m edge doctor` tells (in a container: docker/run)"
 
 _RESTART = "start again; if it happens again, `sudo dmesg` may tell why"
 FREE_MEMORY = "close other programs, or build the engines with a smaller --max_batch"
@@ -56,7 +58,7 @@ class Gpu:
             with _context_lock:
                 self._context = _primary_context(driver)
         except driver.Error as error:
-            raise EngineError(f"no usable NVIDIA GPU: {error}", hint=self._hint(error) or _NO_DRIVER) from error
+            raise EngineError(f"no usable NVIDIA GPU: {error}", hint=self._hint(error) or _REFUSED) from error
 
     @contextmanager
     def current(self, engine: object = None, path: Path | None = None) -> Iterator[None]:

@@ -88,6 +88,12 @@ def an_engine_without_a_driver(folder: Path) -> Argv:
     return built(folder)
 
 
+@row(needs="orin_that_refuses_this_user")
+def an_engine_for_a_user_outside_the_group_render(folder: Path) -> Argv:
+    """no usable NVIDIA GPU: cuInit failed: operation not supported; this user may lack the group render or video"""
+    return built(folder)
+
+
 @row(needs="orin")
 def an_engine_whose_record_was_cut(folder: Path) -> Argv:
     """student.int8.engine.json is not a valid manifest: not readable as JSON:"""

@@ -39,6 +39,16 @@ def orin_without_driver(orin, monkeypatch, tmp_path_factory):
 
 
 @pytest.fixture
+def orin_that_refuses_this_user(orin, monkeypatch):
+    driver = sys.modules["pycuda.driver"]
+
+    def fails():
+        raise driver.Error("cuInit failed: operation not supported")
+
+    monkeypatch.setattr(driver, "init", fails)
+
+
+@pytest.fixture
 def orin_without_gpu(laptop, board):
     board(no_driver=True)
 

@@ -264,9 +264,11 @@ def test_python(version, status):
 
 def test_pycuda_distinguishes_a_missing_driver_from_a_missing_package():
     driver = software.pycuda("no NVIDIA driver on this machine", None, 6, True)
+    refused = software.pycuda("no usable NVIDIA GPU: cuInit failed: operation not supported", "2026.1", 6, True)
     package = software.pycuda("running a TensorRT engine needs the package pycuda", None, 6, True)
     broken = software.pycuda("pycuda does not load: /lib/_driver.so: undefined symbol: cuArrayCreate_v2", None, 6, True)
     assert "--runtime nvidia" in driver.fix and "pip install pycuda" in package.fix and broken.fix == package.fix
+    assert refused.status == "fail" and "usermod -aG video,render" in refused.fix
     assert "libcurand-dev-12-6" in package.fix
     assert "libcurand-dev-13-0" in software.pycuda("no package", None, 7, True).fix
     # CUDA differs within a JetPack version: 6.0 has 12.2, 7.2 has 13.2.
