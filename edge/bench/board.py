@@ -14,7 +14,7 @@ from edge.host import Host, ThisHost, number
 IDLE_S = 2.0
 """How long the board's idle power is measured before anything runs."""
 OVER_CURRENT = "/sys/class/hwmon/hwmon*/oc*_event_cnt"
-"""On Orin, counters of clock reductions because a supply exceeded its current limit."""
+"""On Orin and Thor, counters of clock reductions: oc1 for too low a voltage, oc2 and oc3 for too high a current."""
 
 
 class BoardMonitor:

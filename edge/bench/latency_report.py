@@ -65,7 +65,7 @@ def _throttling(board: Mapping[str, Any]) -> str:
         return "unknown"
     causes = [f"{unit} (thermal)" for unit in board["slowed_by_heat"]]
     if board["over_current_events"]:
-        causes.append(f"{board['over_current_events']} over-current events")
+        causes.append(f"{board['over_current_events']} over-current or under-voltage events")
     return ", ".join(causes) or "never"
 
 

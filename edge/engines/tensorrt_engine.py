@@ -118,7 +118,7 @@ class TensorRtEngine:
             default = "there is no NVIDIA driver that is new enough"
             raise EngineError(f"TensorRT {trt.__version__} does not start: {self._errors.text(default)}") from error
         if (core := self._manifest.options.get("dla_core")) is not None:
-            # An engine does not store its DLA core: unless the runtime is told, it runs on core 0.
+            # An engine does not store its DLA core.
             self._runtime.DLA_core = core
         self._engine = self._runtime.deserialize_cuda_engine(self._path.read_bytes())
         if self._engine is None:

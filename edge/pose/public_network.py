@@ -28,13 +28,14 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class PublishedNetwork:
-    """A file in a .tar.gz. name: in the archive and in the cache. address: of the archive."""
+    """A file in a .tar.gz. name: in the archive and in the cache. address: of the archive. mirror: a page with it."""
 
     name: str
     sha256: str
     megabytes: int
     licence: str
     address: str
+    mirror: str
 
 
 TRT_POSE_RESNET18 = PublishedNetwork(
@@ -44,6 +45,8 @@ TRT_POSE_RESNET18 = PublishedNetwork(
     "MIT",
     # From jetson-inference's tools/download-models.sh.
     "https://nvidia.box.com/shared/static/waf8bsu58v9qh9qj3sp3wsw1nyj61xm5.gz",
+    # For networks that block box.com.
+    "https://github.com/dusty-nv/jetson-inference/releases/tag/model-mirror-190618",
 )
 
 
@@ -66,7 +69,8 @@ def fetch_published(file: PublishedNetwork) -> Path:
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise DownloadError(
             f"{file.name} could not be fetched: {file.address}: {problem}",
-            hint=f"download it to {path} (sha256 {file.sha256}), or give a network of your own with pose.network",
+            hint=f"unpack it from that archive, or from its mirror in {file.mirror}, to {path} (sha256 {file.sha256}), "
+            "or give a network of your own with pose.network",
         )
     with atomic_write(path) as partial:
         partial.write_bytes(content)

@@ -80,7 +80,7 @@ def test_heat_and_over_current_are_seen_while_the_loop_runs():
     # Seven events happened before.
     assert found["slowed_by_heat"] == ["gpu-throttle-alert"] and found["over_current_events"] == 3
     assert found["clocks_held"] is True
-    throttled = "throttled: gpu-throttle-alert (thermal), 3 over-current events"
+    throttled = "throttled: gpu-throttle-alert (thermal), 3 over-current or under-voltage events"
     assert throttled in _board(found)[2] and "500 mJ per inference" in _board(found)[1]
 
 

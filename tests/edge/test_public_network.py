@@ -61,7 +61,9 @@ def served(folder, files):
 
 
 def published(address, content=CONTENT):
-    return PublishedNetwork("net.onnx", hashlib.sha256(content).hexdigest(), 1, "MIT", address)
+    return PublishedNetwork(
+        "net.onnx", hashlib.sha256(content).hexdigest(), 1, "MIT", address, "https://mirror.invalid"
+    )
 
 
 def test_the_file_is_extracted_once_and_again_when_damaged(tmp_path, capfd):
@@ -90,7 +92,7 @@ def test_a_wrong_download_is_one_line_and_leaves_nothing(tmp_path, given, says):
     files = {} if given is None else {"a.gz": given}
     with served(tmp_path / "shelf", files) as (url, _), pytest.raises(DownloadError) as error:
         fetch_published(file := published(url + "a.gz"))
-    for fact in (f"{url}a.gz: {says}", str(cache_folder() / "net.onnx"), file.sha256, "pose.network"):
+    for fact in (f"{url}a.gz: {says}", str(cache_folder() / "net.onnx"), file.sha256, file.mirror, "pose.network"):
         assert fact in str(error.value)
     assert "\n" not in str(error.value) and not list(cache_folder().glob("*"))
 
