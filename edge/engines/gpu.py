@@ -21,7 +21,7 @@ _NO_DRIVER = "engines need an NVIDIA GPU (in a container: --runtime nvidia); on 
 # On JetPack 6 and 7 the driver opens /dev/dri/renderD*; without permission it says "operation not supported".
 _REFUSED = "this user may lack the group render or video, as `python -m edge doctor` tells (in a container: docker/run)"
 
-_RESTART = "start again; if it happens again, `sudo dmesg` may tell why"
+START_AGAIN = "start again; if it happens again, `sudo dmesg` may tell why"
 FREE_MEMORY = "close other programs, or build the engines with a smaller --max_batch"
 
 _context_lock = threading.Lock()
@@ -76,7 +76,9 @@ class Gpu:
                 if self.is_lost() and not isinstance(error, DeviceLostError):
                     keep_for_ever(engine)
                     what = error.what if isinstance(error, EngineError) else error
-                    raise DeviceLostError(f"the GPU failed: {what}", where=path or self.name, hint=_RESTART) from error
+                    raise DeviceLostError(
+                        f"the GPU failed: {what}", where=path or self.name, hint=START_AGAIN
+                    ) from error
                 raise
             finally:
                 self._context.pop()

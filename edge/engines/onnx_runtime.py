@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import EngineError, importing
+from edge.contract.errors import DeviceLostError, EngineError, importing
 from edge.engines.engine import Arrays, TensorSpec, check_arrays, describe_cpu_engine, file_precision, refused_threads
+from edge.engines.gpu import START_AGAIN, keep_for_ever
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -27,10 +31,16 @@ _DTYPES = {
 DISABLED_OPTIMIZERS = ["CommonSubexpressionElimination"]
 
 CUDA = "CUDAExecutionProvider"
-CUDA_OPTIONS = {"arena_extend_strategy": "kSameAsRequested"}
-"""Grow GPU memory by what is needed, not to the next power of two: several processes may share one GPU."""
+CUDA_OPTIONS = {"arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
+"""Grow GPU memory by what is needed, not to the next power of two: several processes may share one GPU. Single
+precision is not rounded to TF32, as in TensorRT's engines of FP32."""
 
-_INSTALL_CUDA = "install onnxruntime-gpu instead of onnxruntime, and the CUDA and cuDNN it needs; or use engine auto"
+_INSTALL_CUDA = (
+    "pip uninstall onnxruntime, then pip install 'onnxruntime-gpu[cuda,cudnn]'; it needs a driver; or use engine auto"
+)
+_CHECK_GPU = "see what nvidia-smi shows: the driver, and the programs that use the GPU; or use engine auto"
+_NO_MEMORY = re.compile(r"(CUDA failure 2:|CUBLAS failure 3:|Failed to allocate memory) [^;]+")
+_GPU_FAILURE = re.compile(r"(CUDA|CUDNN|CUDNN_FE|CUBLAS) failure [^;]+")
 
 
 class OnnxRuntimeEngine:
@@ -51,10 +61,8 @@ class OnnxRuntimeEngine:
             if isinstance(error, TypeError):
                 hint = "rename it, or its folder"
                 raise EngineError("its path is not UTF-8, as ONNX Runtime requires", where=path, hint=hint) from error
-            raise EngineError(
-                f"ONNX Runtime cannot load it: {error}",
-                where=path,
-                hint="the file is damaged or of a newer opset; export it again",
+            raise _refused(
+                "load it", error, path, cuda, "the file is damaged or of a newer opset; export it again"
             ) from error
         # Without the driver or a library of CUDA, ONNX Runtime logs an error and continues on the CPU.
         if cuda and CUDA not in self._session.get_providers():
@@ -74,9 +82,12 @@ class OnnxRuntimeEngine:
         try:
             values = self._session.run(None, dict(inputs))
         except Exception as error:  # for example the network's own shapes do not fit, or there is too little memory
-            raise EngineError(
-                f"ONNX Runtime cannot run it: {error}", where=self._path, hint="export it again"
-            ) from error
+            if self._cuda and (found := _GPU_FAILURE.search(str(error))) and not _NO_MEMORY.search(str(error)):
+                # Nearly always a kernel's fault. A session that is destroyed or created after it aborts the process.
+                keep_for_ever(self)
+                what = f"the GPU failed: {found[0].strip()}"
+                raise DeviceLostError(what, where=self._path, hint=START_AGAIN) from error
+            raise _refused("run it", error, self._path, self._cuda, "export it again") from error
         return {spec.name: value for spec, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
@@ -109,10 +120,23 @@ def _session(network: str | bytes, threads: int, cuda: bool) -> Any:
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3 if cuda else 4  # its errors are raised; only why there is no CUDA is not
+    options.log_severity_level = 4  # its errors are raised
     providers: list[Any] = [(CUDA, CUDA_OPTIONS)] if cuda else []
     providers.append("CPUExecutionProvider")
-    return ort.InferenceSession(network, options, providers=providers, disabled_optimizers=DISABLED_OPTIMIZERS)
+    if cuda:
+        # Finds CUDA's libraries where pip installs them. What it misses it prints to stdout, which may carry results.
+        with redirect_stdout(sys.stderr):
+            ort.preload_dlls()
+    # Otherwise the session continues on the CPU after a failure of the GPU, also in the middle of a run.
+    rules = {"enable_fallback": 0, "disabled_optimizers": DISABLED_OPTIMIZERS}
+    return ort.InferenceSession(network, options, providers=providers, **rules)
+
+
+def _refused(what: str, error: Exception, path: Path, cuda: bool, hint: str) -> EngineError:
+    """What ONNX Runtime cannot do. hint: unless the GPU is the reason; then the line holds only what CUDA reported."""
+    if cuda and (found := _NO_MEMORY.search(str(error)) or _GPU_FAILURE.search(str(error))):
+        return EngineError(f"ONNX Runtime cannot use the GPU: {found[0].strip()}", where=path, hint=_CHECK_GPU)
+    return EngineError(f"ONNX Runtime cannot {what}: {error}", where=path, hint=hint)
 
 
 def _spec(value: Any, path: Path) -> TensorSpec:

@@ -30,7 +30,8 @@ class PoseConfig:
     """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
     engine: Runtime = "auto"
     """auto: the runtime for the network file's suffix. openvino: OpenVINO instead, on x86 often the fastest for
-    pose. cuda: ONNX Runtime on an NVIDIA GPU for an .onnx network; needs the package onnxruntime-gpu."""
+    pose. cuda: ONNX Runtime on an NVIDIA GPU for an .onnx network, in FP32 (it has no INT8 convolutions); needs
+    the package onnxruntime-gpu."""
     max_people: int = 5
     """People tracked at once, at most. With blazepose each tracked person costs about the same time again, and each
     possible person 0.2 MB of memory from the start."""
