@@ -7,14 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from itertools import count
 
 from edge.capture.source import Source
 from edge.contract.errors import SkdError, StageError
-from edge.contract.types import Event, Frame, FrameResult, PoseResult
-from edge.latency import CAPTURE, DECISION, POSE, RECOGNISE, TRACK, WAITING, LatencyHistory
+from edge.contract.types import Event, FrameResult, PoseResult
+from edge.latency import LatencyHistory
 from edge.loop.action_stage import ActionStage
+from edge.loop.captured_frame import CapturedFrame
 from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.pose_stage import PoseStage
 from edge.loop.queues import BoundedQueue, LatestQueue, QueueClosed
@@ -29,15 +29,6 @@ returns; with Python's default of 5 ms it would wait for the other threads each 
 QUEUE_CAPACITY = 1
 """Items that may wait between stages, for a recording: no stage waits for a thread to wake up. Two gain nothing
 (benchmarks/loop.md). For a live source no item waits: it would age."""
-
-
-@dataclass(frozen=True)
-class CapturedFrame:
-    """A frame, when it was read by ``time.perf_counter``, and the milliseconds that reading it took."""
-
-    frame: Frame
-    read_s: float
-    capture_ms: float
 
 
 class Pipeline:
@@ -181,14 +172,10 @@ class Pipeline:
     def _recognise_actions(self) -> None:
         for captured, pose_result in self._pose_results:
             with self._watchdog.running("action"):
-                result = self._action.process(pose_result)
-            age_ms = 1000 * (time.perf_counter() - captured.read_s)
-            busy_ms = sum(result.latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
-            latency_ms = {CAPTURE: captured.capture_ms, **result.latency_ms}
-            latency_ms |= {WAITING: age_ms - busy_ms, DECISION: age_ms}
+                result = captured.timed(self._action.process(pose_result))
             # A lossless output may hang, for instance on a disk that does not respond.
             with self._watchdog.running("output"):
-                self._publish(replace(result, latency_ms=latency_ms))
+                self._publish(result)
 
     def _publish(self, result: FrameResult) -> None:
         number = self._outcome.frames

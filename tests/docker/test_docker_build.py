@@ -1,10 +1,9 @@
 """docker/run builds the image once, from NVIDIA's package sources, and runs it."""
 
 import pytest
-from flashed_board import ROOT, errors, flashed, run, said_to_docker
+from flashed_board import R35, ROOT, errors, flashed, run, said_to_docker
 
 board = flashed
-R35 = "# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref, EABI: aarch64"
 
 
 @pytest.fixture
