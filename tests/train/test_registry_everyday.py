@@ -75,6 +75,13 @@ def test_other_exercises_are_unknown_and_three_are_left_out(everyday: SkeletonSe
     assert counts == {**actions, (UNKNOWN, True): 600}
 
 
+def test_generated_people_are_the_same_in_every_training(everyday: SkeletonSet) -> None:
+    """Those that the shipped student was trained on; the figures in benchmarks/ are about them."""
+    joints = {clip.id: clip.joints for clip in everyday.clips}
+    assert joints["kinematic-jog-0119-p29"].mean() == pytest.approx(-1.1080, abs=1e-4)
+    assert joints["kinematic-fidget-0599-p29"].mean() == pytest.approx(0.3573, abs=1e-4)
+
+
 def in_penn_13(clip: Recording | SkeletonClip, source: str, frames: slice = slice(None)) -> tuple[Any, Any, float]:
     order = list(layout(source).index(*layout("penn-13").joints))
     return clip.joints[:, frames, order], clip.seen[:, frames, order], clip.fps

@@ -189,6 +189,15 @@ def test_other_settings_and_damaged_pairs_are_refused(
         read_dataset(DataConfig("video_pairs", tmp_path / "nowhere"))
 
 
+def test_a_run_processes_only_as_many_frames_as_it_is_told(videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "stand").symlink_to(videos / "stand")
+    how = PoseConfig(max_people=1)
+    make_pairs(PairsConfig(tmp_path / "videos", tmp_path / "out", how, how, 120, fps=12.5, workers=1))
+    assert [entry["frames"] for entry in read_manifest(tmp_path / "out").videos.values()] == [2, 2]
+    assert np.load(pair_file(tmp_path / "out", "stand/0.avi"))["times_s"] == pytest.approx([0, 2 / 25])
+
+
 HOLDER = """
 import sys
 from pathlib import Path
