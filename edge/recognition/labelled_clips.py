@@ -25,7 +25,8 @@ def labelled_clips(path: Path, bundle: Bundle) -> tuple[Float32, NDArray[np.int6
 
     The file has ``clips``, as `python -m train export` writes them, or recordings: ``keypoints`` (sum of length, V, 3)
     in pixels with scores, in the bundle's layout, ``times_s`` (sum of length,) and ``length`` (N,). Recordings are
-    pushed into the loop's clip buffer frame by frame. Raises DataError for a file that is damaged or does not fit.
+    pushed into the loop's clip buffer frame by frame. Bodies that clips lack are zero.
+    Raises DataError for a file that is damaged or does not fit.
     """
     return labelled(read_npz(path, DataError, HINT), bundle, path)
 
@@ -58,7 +59,8 @@ def _clips(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> Fl
     finite = np.isfinite(found).all(axis=(1, 2, 3, 4))
     if not finite.all():
         raise refused(f"clip {finite.argmin()} contains NaN, infinite or too large values")
-    return found
+    lacking = expected[3] - found.shape[4]
+    return np.pad(found, [*[(0, 0)] * 4, (0, lacking)]) if lacking else found
 
 
 def _from_recordings(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> Float32:

@@ -1,5 +1,7 @@
 """Files of labelled clips, or of recordings, which `bench accuracy`, `threshold` and `calibrate` read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,14 @@ def test_recordings_become_clips_as_in_the_loop(bundle_folder, tmp_path, kind):
     wanted = [clip_tensor([body], layout("penn-13"), bundle.manifest.preprocessing) for body in whole]
     np.testing.assert_allclose(found, np.stack(wanted), atol=1e-5)
     assert labels.tolist() == [0, 1]
+
+
+def test_of_a_student_of_two_bodies_those_that_clips_lack_are_zero(bundle_folder, tmp_path):
+    bundle, alone = read_bundle(bundle_folder), np.random.default_rng(5).random((2, 3, 32, 13, 1), np.float32)
+    of_two = replace(bundle, manifest=replace(bundle.manifest, input_shape=(1, 3, 32, 13, 2)))
+    np.savez(tmp_path / "test.npz", clips=alone, labels=[0, 1])
+    found, _ = labelled_clips(tmp_path / "test.npz", of_two)
+    np.testing.assert_array_equal(found, np.concatenate([alone, 0 * alone], axis=4))
 
 
 CLIPS = np.zeros((2, 3, 32, 13, 1), np.float32)
