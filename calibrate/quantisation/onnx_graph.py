@@ -98,7 +98,7 @@ def at_least_opset(model: onnx.ModelProto, version: int, hint: str) -> onnx.Mode
         return copied(model)
     try:
         result: onnx.ModelProto = version_converter.convert_version(model, version)
-    except (RuntimeError, version_converter.ConvertError, onnx.shape_inference.InferenceError) as error:
+    except (RuntimeError, IndexError, version_converter.ConvertError, onnx.shape_inference.InferenceError) as error:
         raise EngineError(f"opset {known} cannot be converted to {version}: {error}", hint=hint) from error
     result.ir_version = max(result.ir_version, helper.find_min_ir_version_for([helper.make_opsetid("", version)]))
     return result

@@ -127,12 +127,9 @@ def _session(network: str | bytes, threads: int, cuda: bool) -> Any:
         # Finds CUDA's libraries where pip installs them. What it misses it prints to stdout, which may carry results.
         with redirect_stdout(sys.stderr):
             ort.preload_dlls()
-    # Otherwise the session continues on the CPU after a failure of the GPU, also in the middle of a run. ONNX Runtime
-    # 1.21 does not know the first of the two ways to say so.
+    # Otherwise the session continues on the CPU after a failure of the GPU, also in the middle of a run.
     rules = {"enable_fallback": 0, "disabled_optimizers": DISABLED_OPTIMIZERS}
-    session = ort.InferenceSession(network, options, providers=providers, **rules)
-    session.disable_fallback()
-    return session
+    return ort.InferenceSession(network, options, providers=providers, **rules)
 
 
 def _refused(what: str, error: Exception, path: Path, cuda: bool, hint: str) -> EngineError:
