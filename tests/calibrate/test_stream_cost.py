@@ -1,5 +1,6 @@
 """The cost of a streamed frame relative to a clip."""
 
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import onnx
 import tiny_bundle
 from onnx import helper, numpy_helper
 
-from calibrate.stream_cost import frames_per_clip
+from calibrate.stream_cost import _seconds, frames_per_clip
 from edge.contract.bundle import read_bundle, write_manifest
 
 
@@ -39,3 +40,7 @@ def test_the_cost_of_a_frame_is_measured_relative_to_a_clip(tmp_path):
     write_manifest(folder, manifest)
     # A clip costs as much as four steps of four frames each, less what a frame costs outside the network.
     assert frames_per_clip(read_bundle(folder), "int8") > 6
+
+
+def test_time_in_which_other_processes_run_is_not_counted():
+    assert _seconds(lambda: time.sleep(0.2)) < 0.1

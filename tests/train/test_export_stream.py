@@ -10,7 +10,7 @@ import pytest
 from calibrate.configuration import StreamConfig
 from calibrate.stream import quantise_stream
 from edge.contract.bundle import Bundle, read_bundle, write_manifest
-from edge.contract.errors import ConfigError, DataError
+from edge.contract.errors import ConfigError, DataError, OutputError
 from edge.contract.normalisation import Centre
 from edge.contract.preprocess import Preprocessing
 from edge.recognition.decisions import DecisionConfig
@@ -139,6 +139,11 @@ def test_what_fails_halfway_leaves_the_bundle_as_it_was(
     with pytest.raises(DataError, match=r"^the exported stream differs from PyTorch by "):
         export_stream(StreamExportConfig(run, folder, tmp_path / "work", frames=2))
     monkeypatch.undo()
+    monkeypatch.setattr("train.export.stream.export_stream_form", interrupted)
+    (folder / "bundle.partial.yaml").mkdir()
+    with pytest.raises(OutputError, match=r"bundle\.yaml: cannot be written"):  # before the work
+        export_stream(StreamExportConfig(run, folder, tmp_path / "work"))
+    (folder / "bundle.partial.yaml").rmdir()
     monkeypatch.setattr("train.export.bundle.export_stream_form", interrupted)
     with pytest.raises(KeyboardInterrupt):
         export(ExportConfig(run, folder, tmp_path / "work", name="other", reference_clips=16))
