@@ -132,6 +132,14 @@ def group_of(convolution: onnx.NodeProto) -> int:
     return int(attributes(convolution).get("group", 1))
 
 
+def along_channels(scale: Array, pair: onnx.NodeProto, weight: Array) -> Array:
+    """Return the scale of a Q/DQ node in a shape that broadcasts with its weight; a single one is for all of it."""
+    shape = [1] * weight.ndim
+    if scale.size > 1:
+        shape[attributes(pair).get("axis", 1)] = -1
+    return scale.reshape(shape)
+
+
 def set_nodes(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
     """Replace the graph's nodes. They may be its own, in another order."""
     kept = list(nodes)  # before they are deleted

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from calibrate.quantisation.onnx_graph import (
     Array,
     Graph,
+    along_channels,
     at_least_opset,
-    attributes,
     copied,
     is_quantised,
     rename_tensors,
@@ -104,9 +104,6 @@ def _requantised_with_larger_scales(model: onnx.ModelProto) -> onnx.ModelProto:
         half = scale.astype(np.float16)
         larger = np.where(half < scale, np.nextafter(half, np.float16(np.inf)), half).astype(np.float64)
         new_scale = np.where(scale < SMALLEST, larger, scale)
-        along = [1] * weight.ndim
-        if scale.ndim:
-            along[attributes(node).get("axis", 1)] = -1
-        graph.set_constant(node.input[0], np.round(weight * (scale / new_scale).reshape(along)))
+        graph.set_constant(node.input[0], np.round(weight * along_channels(scale / new_scale, node, weight)))
         graph.set_constant(node.input[1], new_scale)
     return result

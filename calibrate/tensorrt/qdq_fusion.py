@@ -18,6 +18,7 @@ from onnx import helper
 
 from calibrate.quantisation.onnx_graph import (
     Graph,
+    along_channels,
     attributes,
     copied,
     remove_unread_constants,
@@ -45,11 +46,8 @@ def weights_in_float(model: onnx.ModelProto) -> onnx.ModelProto:
         constant = node.op_type == "DequantizeLinear" and set(node.input) <= graph.constants.keys()
         if constant and graph.constants[node.input[0]].dtype == np.int8:
             integers, scale = (graph.constants[name] for name in node.input[:2])
-            along = [1] * integers.ndim
-            if scale.size > 1:
-                along[attributes(node).get("axis", 1)] = -1
             weight, quantised = f"{node.output[0]}.weight", f"{node.output[0]}.quantised"
-            graph.set_constant(weight, integers * scale.reshape(along))
+            graph.set_constant(weight, integers * along_channels(scale, node, integers))
             if len(node.input) < 3:  # which would mean uint8
                 graph.set_constant(f"{node.output[0]}.zero", np.zeros(scale.shape, np.int8))
                 node.input.append(f"{node.output[0]}.zero")

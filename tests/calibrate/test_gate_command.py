@@ -9,6 +9,8 @@ import onnx
 import pytest
 from typed import calibrate
 
+from calibrate.quantisation.quantise import Quantiser
+from calibrate.tensorrt.builder import Builder
 from calibrate.tensorrt.parser_gate import gate
 
 
@@ -61,6 +63,17 @@ def test_either_the_parser_or_a_rule_alone_refuses(tmp_path: Path, capsys) -> No
         said = " ".join(capsys.readouterr().err.replace("│", " ").split())
         assert left.value.code == 1 and f"refused {line}" in said
         assert ("builds for SM86" in said, "polygraphy" in said) == (built, not built)
+
+
+def test_both_forms_that_engines_are_built_from_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to TensorRT 10 weights are given in floating point, from 11 on in INT8."""
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    parsed, parse, samples = [], Builder.parse, networks.samples(4)
+    monkeypatch.setattr(Builder, "parse", lambda builder, model: parsed.append(model) or parse(builder, model))
+    Quantiser(networks.student(tmp_path / "s.onnx"), samples, "minmax").write(tmp_path / "s.int8.onnx")
+    assert not gate(tmp_path / "s.int8.onnx", ("SM86",)).errors
+    stored = [{len(i.dims) for i in m.graph.initializer if i.data_type == onnx.TensorProto.INT8} for m in parsed]
+    assert [max(dimensions) for dimensions in stored] == [1, 4]
 
 
 def test_the_target_that_cannot_run_a_layer_is_named(tmp_path: Path) -> None:

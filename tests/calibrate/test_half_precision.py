@@ -134,6 +134,20 @@ def test_weights_with_a_scale_too_small_for_fp16_are_requantised(tmp_path: Path)
     assert (scale <= SCALES * (1 + 2.0**-10) + 2.0**-24).all()
 
 
+def test_a_vectors_only_scale_that_is_too_small_for_fp16_is_requantised(tmp_path: Path) -> None:
+    node = networks.helper.make_node
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        node("DequantizeLinear", ["q", "s", "z"], ["xd"]),
+        node("DequantizeLinear", ["w", "ws", "z"], ["wd"]),
+        node("Mul", ["xd", "wd"], ["y"]),
+    ]
+    weights = {"s": np.float32([1]), "z": np.int8([0]), "w": np.int8([127, 0, -64]), "ws": np.float32([1e-6])}
+    model = onnx.load(networks.save(tmp_path / "v.int8.onnx", nodes, weights, (("x", [3]), ("y", [3]))))
+    half = Graph(to_half_precision(model)).constants
+    np.testing.assert_allclose(half["w"] * half["ws"].astype(float), [127e-6, 0, -64e-6], atol=0.6e-6)
+
+
 def test_tensorrt_builds_a_channel_of_nearly_zero_weights(tmp_path: Path) -> None:
     """TensorRT refused the file, because a scale had become 0."""
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
