@@ -73,9 +73,12 @@ def read_onnx(source: Path) -> onnx.ModelProto:
     try:
         return onnx.load(source)
     except OSError as error:
-        raise EngineError(f"cannot be read: {error.strerror}", where=source) from error
+        raise EngineError(f"cannot be read: {error.strerror or error}", where=source) from error
     except DecodeError as error:
         raise EngineError("is not an ONNX file, or damaged", where=source, hint="copy or export it again") from error
+    except (onnx.checker.ValidationError, ValueError) as error:
+        why = f"its weights, in a file beside it, cannot be read: {error}"
+        raise EngineError(why, where=source, hint="copy both files, or export it again") from error
 
 
 def valid(source: Path) -> onnx.ModelProto:

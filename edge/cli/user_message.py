@@ -31,7 +31,7 @@ def user_message(error: Exception, program: str) -> str | None:
         return str(error)
     if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):  # of tempfile, as PyTorch loads
         return "no temporary file can be written; free some space, or set TMPDIR to a writable folder"
-    if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd
+    if isinstance(error, FileNotFoundError) and error.errno and error.filename is None:  # of os.getcwd
         return "the current folder no longer exists; change to another one"
     if isinstance(error, OSError) and error.errno in OS_ERROR_HINTS:
         if error.filename is not None:

@@ -142,6 +142,15 @@ def altered(folder: Path, change: Callable[[onnx.ModelProto], object]) -> Argv:
 
 
 @row()
+def a_network_without_the_file_of_its_weights(folder: Path) -> Argv:
+    """pose.onnx: its weights, in a file beside it, cannot be read:"""
+    model = onnx.load(networks.student(folder / "pose.onnx"))
+    onnx.save(model, folder / "pose.onnx", save_as_external_data=True, location="pose.onnx.data", size_threshold=0)
+    (folder / "pose.onnx.data").write_bytes(b"cut")
+    return typed(folder, "gate --onnx {}/pose.onnx")
+
+
+@row()
 def a_network_of_another_operator_set(folder: Path) -> Argv:
     """student.onnx: is not valid ONNX"""
     return altered(folder, lambda model: setattr(model.opset_import[0], "domain", "another"))

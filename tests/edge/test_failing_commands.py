@@ -70,9 +70,17 @@ def test_ctrl_c_during_an_import_is_not_a_missing_library(capsys):
     assert left.value.code == 130 and capsys.readouterr().err == "interrupted\n"
 
 
-def test_a_bug_keeps_its_traceback():
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "a"),
+        FileNotFoundError("of a library, about a file of its own"),
+        OSError(errno.EACCES, "Permission denied"),
+    ],
+)
+def test_a_bug_keeps_its_traceback(error):
     def wrong(run: Run) -> None:
-        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "a")
+        raise error
 
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(type(error)):
         fail_with(wrong)
