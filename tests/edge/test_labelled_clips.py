@@ -30,7 +30,7 @@ def test_recordings_become_clips_as_in_the_loop(bundle_folder, tmp_path, kind):
 def test_of_a_student_of_two_bodies_those_that_clips_lack_are_zero(bundle_folder, tmp_path):
     bundle, alone = read_bundle(bundle_folder), np.random.default_rng(5).random((2, 3, 32, 13, 1), np.float32)
     of_two = replace(bundle, manifest=replace(bundle.manifest, input_shape=(1, 3, 32, 13, 2)))
-    np.savez(tmp_path / "test.npz", clips=alone, labels=[0, 1])
+    np.savez(tmp_path / "test.npz", clips=alone, labels=[0, 3])
     found, _ = labelled_clips(tmp_path / "test.npz", of_two)
     np.testing.assert_array_equal(found, np.concatenate([alone, 0 * alone], axis=4))
 
@@ -55,6 +55,10 @@ RECORDING = {"keypoints": np.zeros((5, 13, 3)), "times_s": np.arange(5)}
         ({"clips": CLIPS, "labels": [0, 4]}, "labels range from 0 to 4 for 4 classes"),
         ({**RECORDING, "length": [5], "times_s": np.arange(4)}, "do not fit lengths of 5 frames"),
         ({**RECORDING, "length": [5], "keypoints": np.zeros((5, 17, 3))}, "do not fit lengths of 5 frames"),
+        ({**RECORDING, "length": [5], "keypoints": np.zeros((4, 13, 3))}, "do not fit lengths of 5 frames"),
+        ({**RECORDING, "length": [5], "keypoints": np.zeros((5, 13, 3), str)}, "do not fit lengths of 5 frames"),
+        ({**RECORDING, "length": 5}, "length is not a list of frame counts"),
+        ({**RECORDING, "length": [5.0]}, "length is not a list of frame counts"),
         ({**RECORDING, "length": [5, 0]}, "length is not a list of frame counts"),
     ],
 )
