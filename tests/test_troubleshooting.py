@@ -19,6 +19,7 @@ ROWS = {
     "no NVIDIA driver on this machine": "an_engine_without_a_driver",
     "no usable NVIDIA GPU": "an_engine_for_a_user_outside_the_group_render",
     "running a TensorRT engine needs the package pycuda": "an_engine_without_pycuda",
+    "ONNX Runtime … aborts while cores of the processor are off": "a_network_while_cores_are_off",
     "needs the package tensorrt": "an_engine_without_tensorrt",
     "needs GStreamer, but OpenCV … was built without it": "opened: csi://0",
     "no frame received": "opened: /dev/video97",

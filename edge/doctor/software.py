@@ -93,6 +93,14 @@ def opencv(version: str | None, build_information: str, on_jetson: bool) -> Find
     return Finding("OpenCV", "warn", text, NO_GSTREAMER[1])
 
 
+def onnx_runtime(version: str | None, abort: str | None) -> Finding:
+    """abort: why importing it would abort the process."""
+    if abort is not None:
+        fix = "sudo nvpmodel -m with the number below turns them on; or Python 3.11 with ONNX Runtime 1.27 or newer"
+        return Finding("ONNX Runtime", "fail", abort, fix)
+    return runtime("ONNX Runtime", version, needed_for="networks on the CPU")
+
+
 def runtime(name: str, version: str | None, *, needed_for: str) -> Finding:
     if version is not None:
         return Finding(name, "ok", version)

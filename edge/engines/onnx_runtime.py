@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from edge.contract.errors import DeviceLostError, EngineError, importing
 from edge.engines.engine import Arrays, TensorSpec, check_arrays, describe_cpu_engine, file_precision, refused_threads
 from edge.engines.gpu import START_AGAIN, keep_for_ever
+from edge.engines.offline_cores import abort_of_onnx_runtime
+from edge.host import ThisHost
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -41,6 +43,7 @@ _INSTALL_CUDA = (
 _CHECK_GPU = "see what nvidia-smi shows: the driver, and the programs that use the GPU; or use engine auto"
 _NO_MEMORY = re.compile(r"(CUDA failure 2:|CUBLAS failure 3:|Failed to allocate memory) [^;]+")
 _GPU_FAILURE = re.compile(r"(CUDA|CUDNN|CUDNN_FE|CUBLAS) failure [^;]+")
+_TURN_ON = "take a power mode that turns all on (`python -m edge doctor` names one), or a newer one on Python 3.11"
 
 
 class OnnxRuntimeEngine:
@@ -49,6 +52,8 @@ class OnnxRuntimeEngine:
     device_s: float | None = None
 
     def __init__(self, path: Path, *, threads: int = 0, cuda: bool = False) -> None:
+        if abort := abort_of_onnx_runtime(ThisHost()):
+            raise EngineError(abort, hint=_TURN_ON)
         with importing("onnxruntime", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'"):
             import onnxruntime as ort
         if cuda and CUDA not in ort.get_available_providers():

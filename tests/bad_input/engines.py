@@ -134,6 +134,12 @@ def a_runtime_that_does_not_load(folder: Path) -> Argv:
     return replayed(folder)
 
 
+@row(needs="orin_with_cores_that_are_off")
+def a_network_while_cores_are_off(folder: Path) -> Argv:
+    """ONNX Runtime 1.23.2 aborts while cores of the processor are off; take a power mode that turns all on"""
+    return replayed(folder)
+
+
 @row()
 def an_engine_to_build_without_tensorrt(folder: Path) -> Argv:
     """building an engine needs the package tensorrt; install it with: apt install"""

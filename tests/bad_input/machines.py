@@ -90,6 +90,17 @@ def onnxruntime_for_another_numpy(laptop, monkeypatch, tmp_path_factory):
 
 
 @pytest.fixture
+def orin_with_cores_that_are_off(laptop, monkeypatch, tmp_path):
+    """An Orin Nano in mode 7W, as ONNX Runtime's wheel for Python 3.10 answers to it."""
+    for name, cores in {"online": "0-3", "present": "0-5"}.items():
+        (tmp_path / name).write_text(f"{cores}\n")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setattr("edge.engines.offline_cores.CORES", f"{tmp_path}/")
+    monkeypatch.setattr("edge.engines.offline_cores.package_version", {"onnxruntime": "1.23.2"}.get)
+    monkeypatch.setattr("edge.engines.offline_cores.COMMAND", (sys.executable, "-c", "import os; os.abort()"))
+
+
+@pytest.fixture
 def opencv_without_windows(laptop, monkeypatch):
     """A screen, and the OpenCV of servers, as it answers when a window is tried."""
     monkeypatch.setenv("DISPLAY", ":0")

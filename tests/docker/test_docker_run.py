@@ -67,6 +67,22 @@ def test_the_service_of_compose_gets_the_same(board):
 
 
 @pytest.mark.parametrize(
+    ("release", "online", "hidden"), [(R36, "0-3", True), (R36, "0-5", False), (R38, "0-3", False)]
+)
+def test_cores_that_are_off_are_hidden_from_jetpack_6s_onnx_runtime(board, release, online, hidden):
+    (board / "root/etc/nv_tegra_release").write_text(release + "\n")
+    cores = board / "root/sys/devices/system/cpu"
+    cores.mkdir(parents=True)
+    (cores / "present").write_text("0-5\n")
+    (cores / "online").write_text(f"{online}\n")
+    _, (_, start) = run(board, "--dry-run")
+    mounted = [volume for volume in pairs(start, "--volume") if volume.startswith("/sys/devices")]
+    listed = "/sys/devices/system/cpu"
+    expected = [f"{listed}/online:{listed}/{name}:ro" for name in ("present", "possible")]
+    assert mounted == (expected if hidden else [])
+
+
+@pytest.mark.parametrize(
     ("release", "line", "arguments"),
     [
         (R36.replace("4.3", "3.0"), 6, ["CUDA=12-2"]),
