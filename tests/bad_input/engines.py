@@ -136,7 +136,7 @@ def a_runtime_that_does_not_load(folder: Path) -> Argv:
 
 @row(needs="orin_with_cores_that_are_off")
 def a_network_while_cores_are_off(folder: Path) -> Argv:
-    """ONNX Runtime 1.23.2 aborts while cores of the processor are off; take a power mode that turns all on"""
+    """ONNX Runtime 1.23.2 aborts while cores of the processor are off; take a power mode with all cores"""
     return replayed(folder)
 
 

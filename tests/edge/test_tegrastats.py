@@ -41,6 +41,27 @@ def test_a_rail_may_be_below_zero_when_idle():
     assert read_line(line).rails_w["VDD_GPU"] == -0.392
 
 
+@pytest.mark.parametrize(
+    ("rails", "power_w"),
+    [
+        # TX2, JetPack 4; AGX Orin on JetPack 5, whose last rail is a part of VIN_SYS_5V0; the same when idle.
+        ("VDD_SYS_GPU 194/194 VDD_4V0_WIFI 0/0 VDD_IN 2144/2144 VDD_SYS_CPU 194/194 VDD_SYS_DDR 288/288", 2.144),
+        (
+            "VDD_GPU_SOC 4788mW/4788mW VDD_CPU_CV 798mW/798mW VIN_SYS_5V0 3842mW/3842mW NC 0mW/0mW "
+            "VDDQ_VDD2_1V8AO 707mW/707mW NC 0mW/0mW",
+            9.428,
+        ),
+        (
+            "VDD_GPU_SOC 1592mW/1592mW VDD_CPU_CV -398mW/-398mW VIN_SYS_5V0 2624mW/2624mW VDDQ_VDD2_1V8AO 403mW/403mW",
+            3.818,
+        ),
+    ],
+)
+def test_power_of_lines_that_owners_of_boards_published(rails, power_w):
+    line = f"RAM 1205/30623MB (lfb 6429x4MB) CPU [0%@729,off] EMC_FREQ 0%@204 GR3D_FREQ 14%@[407,407] {rails}"
+    assert read_line(line).power_w == pytest.approx(power_w)
+
+
 def test_a_board_without_power_readings_has_none():
     sample = read_line("RAM 264/28409MB CPU [0%@1817] GR3D_FREQ 5%@1109 VDD_SOC 12mW/12mW\n")
     assert sample.power_w is None and sample.hottest_c is None
