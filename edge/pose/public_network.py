@@ -12,6 +12,7 @@ import tarfile
 import urllib.request
 import zlib
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from rich.progress import wrap_file
@@ -64,7 +65,7 @@ def fetch_published(file: PublishedNetwork) -> Path:
     content, problem = b"", "the checksum differs"
     try:
         content = _member(file)
-    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
+    except (OSError, HTTPException, tarfile.TarError, EOFError, zlib.error) as error:
         problem = str(getattr(error, "reason", None) or error)
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise DownloadError(
@@ -78,7 +79,7 @@ def fetch_published(file: PublishedNetwork) -> Path:
 
 
 def _member(file: PublishedNetwork) -> bytes:
-    """The file from its archive. Raises OSError if the address does not respond, and what a damaged archive raises."""
+    """The file from its archive. Raises what urllib does if the address fails, and what a damaged archive raises."""
     answer = urllib.request.urlopen(file.address, timeout=TIMEOUT_S)
     total = int(answer.headers.get("Content-Length") or file.megabytes * 1_000_000)
     shown = wrap_file(answer, total, description="fetching", console=console)

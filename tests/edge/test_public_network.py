@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import io
+import socket
 import tarfile
 import threading
 from contextlib import contextmanager
@@ -95,6 +96,30 @@ def test_a_wrong_download_is_one_line_and_leaves_nothing(tmp_path, given, says):
     for fact in (f"{url}a.gz: {says}", str(cache_folder() / "net.onnx"), file.sha256, file.mirror, "pose.network"):
         assert fact in str(error.value)
     assert "\n" not in str(error.value) and not list(cache_folder().glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n" + archive()[:-200], "IncompleteRead"),
+        (b"log in first\r\n\r\n", "log in first"),
+    ],
+)
+def test_an_answer_that_breaks_off_or_is_not_http_is_one_line(answer, says):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answers():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=answers, daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.gz"
+        with pytest.raises(DownloadError, match=f"{address}: {says}"):
+            fetch_published(published(address))
+        thread.join()
 
 
 def test_paths_in_the_archive_are_ignored(tmp_path):
