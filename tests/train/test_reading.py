@@ -10,9 +10,9 @@ import pytest
 from skeleton_files import standing, write_ntu
 
 from edge.contract.errors import DataError
-from train.data.clip import SkeletonClip
+from train.data.bodies import motion_spread
+from train.data.clip import Recording, SkeletonClip, SkeletonSet, validated
 from train.data.readers import cache, reading
-from train.data.readers.bodies import motion_spread, pad_to_equal_bodies
 from train.data.readers.ntu import read_ntu60
 from train.data.readers.ntu_skeleton import sample
 from train.data.readers.reading import ReadOptions, parse_files
@@ -112,9 +112,15 @@ def test_the_spread_of_a_body_is_that_of_its_seen_joints_in_each_axis() -> None:
     assert motion_spread(joints, seen).tolist() == [3, 0]
 
 
-def test_clips_are_padded_to_the_same_number_of_bodies() -> None:
-    one, two = (SkeletonClip(str(m), 0, np.ones((m, 3, 2, 2), np.float32), np.ones((m, 3, 2), bool), 30.0, True)
-                for m in (1, 2))  # fmt: skip
-    first, second = pad_to_equal_bodies([one, two])
-    assert first.joints.shape == (2, 3, 2, 2) and first.seen.tolist() == [[[True] * 2] * 3, [[False] * 2] * 3]
-    assert second.joints is two.joints and pad_to_equal_bodies([one])[0].joints is one.joints
+def test_clips_of_one_and_of_two_bodies_make_a_set_of_two_bodies_in_both_recordings() -> None:
+    def of(bodies: int) -> SkeletonClip:
+        joints, seen = np.ones((bodies, 3, 13, 2), np.float32), np.ones((bodies, 3, 13), bool)
+        return SkeletonClip(str(bodies), 0, joints, seen, 30.0, True, Recording(joints[:, :2], seen[:, :2], 20.0))
+
+    one, two = of(1), of(2)
+    padded, kept = validated(SkeletonSet("lab", ("wave",), "penn-13", (one, two), "", "penn-13")).clips
+    for recording, frames in ((padded, 3), (padded.low, 2)):
+        assert recording is not None and recording.joints.shape == (2, frames, 13, 2)
+        assert recording.seen.tolist() == [[[True] * 13] * frames, [[False] * 13] * frames]
+    assert kept is two and padded.low is not None and padded.low.fps == 20
+    assert validated(SkeletonSet("lab", ("wave",), "penn-13", (one,), "", "penn-13")).clips[0] is one

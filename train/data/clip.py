@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
+from train.data.bodies import pad_bodies
 
 KINECT_TO_CAMERA = np.array([-1, 1, 1], np.float32)
 """Factor from a Kinect's axes to those of clips: the sensor's x points left in its own view, ours right."""
@@ -72,7 +73,7 @@ class SkeletonSet:
 
 
 def validated(data: SkeletonSet) -> SkeletonSet:
-    """Check the set and return it unchanged.
+    """Check the set and return it, its clips padded with unseen bodies to the same number, as a batch needs.
 
     Raises DataError for a set without clips; labels outside the classes; recordings with wrong shapes, no frames, no
     frame rate or impossible coordinates; clips in which no joint is ever seen (allowed in ``low``); and ``low``
@@ -97,7 +98,18 @@ def validated(data: SkeletonSet) -> SkeletonSet:
         _check(clip.low, data.low_layout, f"{what}, its second recording")
         if len(clip.low.joints) != len(clip.joints):
             raise DataError(f"{what}: {len(clip.joints)} bodies, but {len(clip.low.joints)} in its second recording")
-    return data
+    most = max(len(clip.joints) for clip in data.clips)
+    return replace(data, clips=tuple(_padded(clip, most) for clip in data.clips))
+
+
+def _padded(clip: SkeletonClip, bodies: int) -> SkeletonClip:
+    if len(clip.joints) == bodies:
+        return clip
+    joints, seen = pad_bodies(clip.joints, clip.seen, bodies)
+    low = clip.low
+    if low is not None:
+        low = Recording(*pad_bodies(low.joints, low.seen, bodies), low.fps)
+    return replace(clip, joints=joints, seen=seen, low=low)
 
 
 def _check(recording: SkeletonClip | Recording, name: str, what: str) -> None:

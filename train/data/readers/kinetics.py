@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.types import Float32
+from train.data.bodies import MAX_BODIES
 from train.data.clip import SkeletonClip, SkeletonSet, validated
-from train.data.readers.bodies import MAX_BODIES
 from train.data.readers.cache import cached_clips
 from train.data.readers.files import damaged, read_json
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
+from train.data.bodies import MAX_BODIES, motion_spread, pad_bodies, top_bodies
 from train.data.clip import KINECT_TO_CAMERA, SkeletonClip
-from train.data.readers.bodies import MAX_BODIES, motion_spread, pad_bodies, top_bodies
 from train.data.readers.files import damaged, read_lines
 
 FPS = 30.0
@@ -52,7 +52,7 @@ def read_skeleton(path: Path, train: bool) -> SkeletonClip:
     """Read one file: two bodies (2, S, 25, 3). Raises DataError for a damaged file, or one without a body.
 
     A body is a position in the frames' lists, of which the first four are read. The two bodies with the largest
-    :func:`train.data.readers.bodies.motion_spread` are used, the larger first, as in 2s-AGCN and Shift-GCN. Joints that
+    :func:`train.data.bodies.motion_spread` are used, the larger first, as in 2s-AGCN and Shift-GCN. Joints that
     are not tracked or not finite are unseen.
     """
     xyz, seen = _parsed(path)

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
+from train.data.bodies import MAX_BODIES, motion_spread, top_bodies
 from train.data.clip import KINECT_TO_CAMERA, SkeletonClip, SkeletonSet, validated
-from train.data.readers.bodies import MAX_BODIES, motion_spread, pad_to_equal_bodies, top_bodies
 from train.data.readers.files import read_lines
 from train.data.readers.plain_pickle import read_pickle
 from train.data.readers.reading import DEFAULT, ReadOptions
@@ -46,7 +46,7 @@ def read_pyskl(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     split = options.choose_split("pyskl", *splits)
     annotations = deque(raw.pop("annotations"))
     found = list(_clips(path, annotations, splits[split]))
-    clips = pad_to_equal_bodies(filter(None, found))
+    clips = tuple(filter(None, found))
     if not clips:
         raise DataError(f"no annotation of a body is in split {split}", where=path, hint="choose one with --data.split")
     joints = clips[0].joints

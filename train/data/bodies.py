@@ -1,15 +1,11 @@
-"""Select at most two bodies of a recording, and pad clips to the same number of bodies."""
+"""Select at most two bodies of a recording, and append unseen ones."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.types import Float32
-from train.data.clip import SkeletonClip
 
 MAX_BODIES = 2
 
@@ -35,11 +31,3 @@ def pad_bodies(joints: Float32, seen: NDArray[np.bool_], bodies: int) -> tuple[F
         return joints, seen
     after = ((0, bodies - len(joints)), (0, 0), (0, 0))
     return np.pad(joints, (*after, (0, 0))), np.pad(seen, after)
-
-
-def pad_to_equal_bodies(clips: Iterable[SkeletonClip]) -> tuple[SkeletonClip, ...]:
-    """Pad all clips to the largest number of bodies, since the clips of a batch have one shape."""
-    clips = tuple(clips)
-    most = max((len(clip.joints) for clip in clips), default=0)
-    padded = (pad_bodies(clip.joints, clip.seen, most) for clip in clips)
-    return tuple(replace(clip, joints=joints, seen=seen) for clip, (joints, seen) in zip(clips, padded, strict=True))
