@@ -136,11 +136,17 @@ def _section(about: dict[str, Any], tables: dict[float | None, list[Row]]) -> li
 
 def _cells(row: Row) -> tuple[str, ...]:
     """A row of the table, one cell for each of COLUMNS."""
-    gain = "" if row.method == BASELINE else f"{row.gain:+.2f} +- {row.gain_margin:.2f}"
+    gain = "" if row.method == BASELINE else f"{row.gain:+.2f}{_margin(row.gain_margin)}"
     gap = "" if row.method in (BASELINE, TEACHER_HQ) or np.isnan(row.gap) else f"{row.gap * 100:.0f} %"
+    sd = "" if np.isnan(row.sd) else f"{row.sd:.2f}"
     time = "" if np.isnan(row.slowdown) else f"{row.slowdown:.2f}"
     each = " ".join(f"{value:.1f}" for value in row.each)
-    return row.method, f"{row.mean:.2f} +- {row.margin:.2f}", f"{row.sd:.2f}", each, gain, gap, time
+    return row.method, f"{row.mean:.2f}{_margin(row.margin)}", sd, each, gain, gap, time
+
+
+def _margin(half_width: float) -> str:
+    """A single seed has no interval."""
+    return "" if np.isnan(half_width) else f" +- {half_width:.2f}"
 
 
 def _plot(path: Path, name: str, tables: dict[float | None, list[Row]]) -> None:

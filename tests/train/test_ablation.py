@@ -66,10 +66,14 @@ def test_gains_are_computed_seed_by_seed() -> None:
     assert teacher.gap == pytest.approx(1) and alone.gain == 0
 
 
-def test_a_single_seed_has_no_spread_and_no_interval() -> None:
+def test_a_single_seed_has_no_spread_and_no_interval(tmp_path: Path) -> None:
     paper = rows_of([result for result in results() if result.seed == 1])[2]
     assert (paper.mean, paper.gain) == (pytest.approx(70), pytest.approx(10)) and paper.gap == pytest.approx(1 / 3)
     assert math.isnan(paper.sd) and math.isnan(paper.margin) and math.isnan(paper.gain_margin)
+    about = {"dataset": "penn", "training": "55 epochs", "seeds": [1]}
+    write_ablation(tmp_path, None, about, [result for result in results() if result.seed == 1])
+    page = (tmp_path / "ablation.md").read_text(encoding="utf-8")
+    assert "| paper | 70.00 |  | 70.0 | +10.00 | 33 % | 3.00 |" in page and "nan" not in page
 
 
 def test_the_report_has_a_table_for_each_drop_and_says_how_it_was_made(tmp_path: Path) -> None:
