@@ -23,6 +23,7 @@ from train.data.pairs import PairConfig, PairDataset
 from train.data.registry import read_dataset
 from train.evaluate import accuracy, predict
 from train.hardware import on_gpu
+from train.progress import RESUMES
 from train.report import read_report
 from train.teach import train_student, train_teacher
 from train.worker_pool import WorkerPool
@@ -55,6 +56,8 @@ def ablation(config: AblationConfig) -> None:
         except BaseException as error:
             for worker in multiprocessing.active_children():
                 worker.terminate()  # its training resumes from its last epoch
+            if isinstance(error, KeyboardInterrupt):
+                console.print(RESUMES)
             if isinstance(error, BrokenProcessPool):
                 raise ConfigError(
                     "a training was killed, probably because memory ran out",

@@ -15,6 +15,8 @@ from edge.cli.console import console
 from edge.contract.files import wrap_write_errors
 from train.status_column import StatusColumn
 
+RESUMES = "finished epochs are kept; the same command resumes"
+
 
 @contextmanager
 def training_progress(
@@ -48,5 +50,9 @@ def training_progress(
             line = "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())
             progress.update(bar, advance=1, status=f"{line}  {rate:.0f} clips/s")
 
-        yield report
+        try:
+            yield report
+        except KeyboardInterrupt:
+            console.print(RESUMES)
+            raise
     writer.close()

@@ -46,10 +46,11 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_a_teacher_interrupted_in_an_epoch_and_resumed_ends_with_the_same_weights(
-    tmp_path: Path, teacher: Path, epochs: int
+    tmp_path: Path, teacher: Path, epochs: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = teacher_config(tmp_path / "run")
     interrupted(lambda: train_teacher(config), epochs * BATCHES + 1)
+    assert "the same command resumes" in capsys.readouterr().err
     assert len(load_checkpoint(config.out).history) == epochs
     assert not (config.out / "report.json").exists(), "only finished runs have a report"
     train_teacher(config)
