@@ -84,6 +84,11 @@ def threshold(config: ThresholdConfig) -> None:
         f"min_score {found.min_score:.3f}: {100 * found.decided:.1f} % of {written['clips']} clips are decided, "
         f"{100 * found.right:.1f} % of all decisions are correct{rest}"
     )
+    if (len(clips) - 1) / len(clips) < config.right < 1:
+        console.print(
+            f"warning: {len(clips)} clips are too few: a single wrong decision would be more than "
+            f"{100 * (1 - config.right):.3g} % of them; hold out more, or set --decisions.min_score yourself"
+        )
 
 
 def find_threshold(scores: Float32, is_right: NDArray[np.bool_], strangers: Float32, right: float) -> Threshold:

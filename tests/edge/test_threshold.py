@@ -115,3 +115,15 @@ def test_a_file_without_a_valid_threshold_is_refused(tmp_path):
 def test_a_share_that_cannot_be_is_refused(tmp_path, right):
     with pytest.raises(ConfigError, match="give a number in"):
         ThresholdConfig(tmp_path, tmp_path, right=right)
+
+
+@pytest.mark.parametrize(
+    ("clips", "right", "few"), [(9, 0.9, True), (10, 0.9, False), (19, 0.95, True), (4, 1.0, False)]
+)
+def test_too_few_clips_to_tell_the_share_are_a_warning(tmp_path, capsys, clips, right, few):
+    folder = tiny_bundle.make(tmp_path / "bundle")
+    made = np.random.default_rng(0).standard_normal((clips, 3, 32, 13, 1)).astype(np.float32)
+    labels = open_recogniser(read_bundle(folder), RecogniserConfig(threads=1)).recognise(made).argmax(1)
+    np.savez(tmp_path / "test.npz", clips=made, labels=labels)
+    threshold(ThresholdConfig(folder, tmp_path / "test.npz", right=right))
+    assert (f"warning: {clips} clips are too few" in capsys.readouterr().err) is few
