@@ -12,6 +12,7 @@ from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import read_bundle
 from edge.contract.manifest import accuracy_text
+from edge.recognition.decisions import calibrated_min_score
 from edge.recognition.form import Student
 from edge.recognition.recogniser import Precision, RecogniserConfig, best_precision, open_recogniser
 from edge.recognition.streaming.recogniser import has_stream, open_stream_recogniser
@@ -38,6 +39,7 @@ def check(config: CheckConfig) -> None:
     clip = f"{manifest.preprocessing.length_frames} frames at {manifest.preprocessing.fps:g} Hz"
     table.add_row("classes", f"{len(manifest.classes)}: {', '.join(manifest.classes)}")
     table.add_row("clip", f"{clip}, joints of {manifest.layout}")
+    table.add_row("min_score", f"{calibrated_min_score(bundle):.3f}; a label less probable is unknown")
     for name, value in manifest.accuracy.items():
         table.add_row(
             f"accuracy, {name}".replace("_", " "), accuracy_text(value) if isinstance(value, Mapping) else str(value)

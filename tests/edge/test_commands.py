@@ -51,6 +51,14 @@ def test_check_shows_every_file_and_the_agreement(bundle_folder, capsys):
     assert re.search(r"\b(\d+) of \1 reference clips", output)
 
 
+def test_check_shows_the_threshold_below_which_everybody_is_unknown(tmp_path, capsys):
+    folder = tiny_bundle.make(tmp_path)
+    (folder / "decisions.json").write_text('{"min_score": 0.4321}')
+    write_manifest(folder, read_bundle(folder).manifest)
+    run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(folder)])
+    assert re.search(r"min_score +│ 0\.432;", capsys.readouterr().err)
+
+
 def test_the_self_test_shows_the_required_agreement():
     # One of sixteen turned: three quarters, twelve, pass; eleven would not.
     given, expected = np.eye(16, dtype=np.float32), np.eye(16, dtype=np.float32)
