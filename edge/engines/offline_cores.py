@@ -24,9 +24,11 @@ def abort_of_onnx_runtime(host: Host) -> str | None:
     It also depends on what the kernel tells of cores that are off, so where it may abort, another process tries.
     Sources: microsoft/onnxruntime #24092, #24221, #25103.
     """
+    if platform.machine() != "aarch64":
+        return None
     version = package_version("onnxruntime") or package_version("onnxruntime-gpu") or ""
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
-    if platform.machine() != "aarch64" or not numbers or numbers >= FIXED:
+    if not numbers or numbers >= FIXED:
         return None
     if host.read(f"{CORES}online") == host.read(f"{CORES}present") or not _aborts(COMMAND):
         return None

@@ -63,7 +63,7 @@ NO_MORE = """
 import importlib, os, resource, sys
 from pathlib import Path
 import numpy as np
-import edge.contract.files, edge.engines.signal_stack
+import edge.contract.files, edge.engines.onnx_runtime, edge.engines.signal_stack, email.parser
 from edge.contract.errors import EngineError
 from edge.engines.registry import open_engine
 folder, network, runtime, module, limited, threads = sys.argv[1:]

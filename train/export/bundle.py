@@ -55,8 +55,8 @@ def export(config: ExportConfig) -> None:
     train, test = load_clips(checkpoint, config.data, config.cache)
     low, _, labels = test.batch(np.arange(len(test)))
 
-    require_writable(config.bundle / MANIFEST)
     network = checkpoint.rebuild(config.run)
+    require_writable(config.bundle / MANIFEST)
     with temporary_folder() as made:
         student = made / STUDENT_FP32
         write_onnx(network, low[:2], student)
