@@ -58,7 +58,8 @@ class Gpu:
             with _context_lock:
                 self._context = _primary_context(driver)
         except driver.Error as error:
-            raise EngineError(f"no usable NVIDIA GPU: {error}", hint=self._hint(error) or _REFUSED) from error
+            hint = _REFUSED if "operation not supported" in str(error) else _NO_DRIVER
+            raise EngineError(f"no usable NVIDIA GPU: {error}", hint=self._hint(error) or hint) from error
 
     @contextmanager
     def current(self, engine: object = None, path: Path | None = None) -> Iterator[None]:

@@ -88,6 +88,12 @@ def an_engine_without_a_driver(folder: Path) -> Argv:
     return built(folder)
 
 
+@row(needs="orin_that_hides_its_gpu")
+def an_engine_where_no_gpu_is_seen(folder: Path) -> Argv:
+    """no usable NVIDIA GPU: cuInit failed: no CUDA-capable device is detected; engines need an NVIDIA GPU (in a"""
+    return built(folder)
+
+
 @row(needs="orin_that_refuses_this_user")
 def an_engine_for_a_user_outside_the_group_render(folder: Path) -> Argv:
     """no usable NVIDIA GPU: cuInit failed: operation not supported; this user may lack the group render or video"""

@@ -40,10 +40,19 @@ def orin_without_driver(orin, monkeypatch, tmp_path_factory):
 
 @pytest.fixture
 def orin_that_refuses_this_user(orin, monkeypatch):
+    start_fails(monkeypatch, "operation not supported")
+
+
+@pytest.fixture
+def orin_that_hides_its_gpu(orin, monkeypatch):
+    start_fails(monkeypatch, "no CUDA-capable device is detected")
+
+
+def start_fails(monkeypatch, why):
     driver = sys.modules["pycuda.driver"]
 
     def fails():
-        raise driver.Error("cuInit failed: operation not supported")
+        raise driver.Error(f"cuInit failed: {why}")
 
     monkeypatch.setattr(driver, "init", fails)
 
