@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import helper
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -32,7 +33,7 @@ def prepared(source: Path, folder: Path) -> onnx.ModelProto:
     graph = Graph(model)
     if fixed := graph.outputs - graph.producer.keys():
         raise EngineError(f"output {min(fixed)} is a constant or an input", where=source, hint="export it without that")
-    model = with_kernel_shapes(with_own_parameters(as_convolutions(split_computed_addend(model))))
+    model = with_kernel_shapes(with_own_parameters(as_convolutions(split_addends(with_vector_biases(model)))))
     return onnx.shape_inference.infer_shapes(model)
 
 
@@ -45,19 +46,45 @@ def _named(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def split_computed_addend(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Split each Gemm with a computed addend into a product and an addition.
+def with_vector_biases(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Write each constant addend of a Gemm as its bias (N,), with beta in it; one with several rows keeps its shape.
 
-    In INT8 the addend would need the product's scale, in int32, so ONNX Runtime leaves such a Gemm in floating point. A
-    Gemm with a constant bias or none, or that scales its addend, is left alone.
+    ONNX also allows a single number and (1, N), and multiplies them by beta. ONNX Runtime's quantiser fails on these
+    shapes, and sets beta to 1 without regard to the values.
+    """
+    result = copied(model)
+    graph = Graph(result)
+    for node in graph.nodes("Gemm"):
+        weight, addend = (graph.constants.get(name) for name in [*node.input[1:], ""][:2])
+        if weight is None or addend is None:
+            continue
+        stated = attributes(node)
+        beta, columns = stated.get("beta", 1.0), weight.shape[0 if stated.get("transB") else 1]
+        if beta == 1 and addend.shape == (columns,):
+            continue
+        rows = beta * np.atleast_2d(addend)
+        node.input[2] = f"{node.input[2]}.{node.name}"
+        graph.set_constant(node.input[2], rows if len(rows) > 1 else np.broadcast_to(rows[0], columns))
+        for attribute in node.attribute:
+            if attribute.name == "beta":
+                attribute.f = 1.0
+    return result
+
+
+def split_addends(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Split each Gemm whose addend is computed or has several rows into a product and an addition.
+
+    In INT8 a computed addend would need the product's scale, in int32, so ONNX Runtime leaves such a Gemm in floating
+    point; its quantiser fails on several rows. A Gemm that scales a computed addend is left alone.
     """
     result = copied(model)
     graph = Graph(result)
     nodes: list[onnx.NodeProto] = []
     for node in result.graph.node:
         nodes.append(node)
-        scaled = attributes(node).get("beta", 1) != 1
-        if node.op_type != "Gemm" or len(node.input) < 3 or node.input[2] in graph.constants or scaled:
+        if node.op_type != "Gemm" or len(node.input) < 3 or attributes(node).get("beta", 1) != 1:
+            continue
+        if np.ndim(graph.constants.get(node.input[2], np.empty((0, 0)))) < 2:
             continue
         product, addend = f"{node.output[0]}.product", node.input.pop()
         total = node.output[0]

@@ -1,4 +1,6 @@
-"""A Gemm with a computed addend becomes a product and an addition; expected values come from NumPy."""
+"""What a Gemm adds becomes a bias, or an addition if it is computed or has rows; expected values come from NumPy."""
+
+from pathlib import Path
 
 import networks
 import numpy as np
@@ -6,7 +8,8 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from calibrate.quantisation.preparation import split_computed_addend
+from calibrate.quantisation.preparation import split_addends
+from calibrate.quantisation.quantise import Quantiser
 
 RNG = np.random.default_rng(0)
 W, B = (RNG.standard_normal(shape).astype(np.float32) for shape in ((4, 3), (4,)))
@@ -27,7 +30,7 @@ def network(addend: str, **more: float) -> onnx.ModelProto:
 
 
 def test_the_function_is_unchanged_and_the_gemm_has_no_addend() -> None:
-    apart = split_computed_addend(network("c"))
+    apart = split_addends(network("c"))
     onnx.checker.check_model(apart, full_check=True)
     (layer,) = [n for n in apart.graph.node if n.op_type == "Gemm"]
     assert (layer.name, list(layer.input)) == ("layer", ["x", "w"])
@@ -39,4 +42,20 @@ def test_the_function_is_unchanged_and_the_gemm_has_no_addend() -> None:
 @pytest.mark.parametrize(("addend", "more"), [("b", {}), ("c", {"beta": 0.5})])
 def test_a_constant_bias_and_a_scaled_addend_are_left_alone(addend: str, more: dict[str, float]) -> None:
     model = network(addend, **more)
-    assert split_computed_addend(model).graph.node == model.graph.node
+    assert split_addends(model).graph.node == model.graph.node
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (1,), (1, 1), (), (2, 4), (2, 1)])
+def test_a_constant_addend_of_any_shape_counts_in_int8_as_often_as_beta_says(
+    tmp_path: Path, shape: tuple[int, ...], beta: float
+) -> None:
+    addend = (3 + RNG.standard_normal(shape)).astype(np.float32)
+    node = networks.helper.make_node("Gemm", ["x", "w", "b"], ["y"], name="layer", transB=1, beta=beta)
+    path = networks.save(tmp_path / "n.onnx", [node], {"w": W, "b": addend}, (("x", [2, 3]), ("y", [2, 4])))
+    samples = [RNG.standard_normal((2, 3)).astype(np.float32) for _ in range(8)]
+    for fit in (False, True):
+        found = Quantiser(path, samples, "minmax", fit_weights=fit).quantised([], samples)
+        assert any(n.op_type == "QuantizeLinear" for n in found.graph.node)
+        wanted = samples[0] @ W.T + beta * addend
+        np.testing.assert_allclose(networks.run(found, samples[0]), wanted, atol=0.03 * np.abs(wanted).max())
