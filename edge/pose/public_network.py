@@ -65,7 +65,7 @@ def fetch_published(file: PublishedNetwork) -> Path:
     content, problem = b"", "the checksum differs"
     try:
         content = _member(file)
-    except (OSError, HTTPException, tarfile.TarError, EOFError, zlib.error) as error:
+    except (OSError, ValueError, HTTPException, tarfile.TarError, EOFError, zlib.error) as error:
         problem = str(getattr(error, "reason", None) or error)
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise DownloadError(

@@ -103,6 +103,8 @@ def test_a_wrong_download_is_one_line_and_leaves_nothing(tmp_path, given, says):
     [
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n" + archive()[:-200], "IncompleteRead"),
         (b"log in first\r\n\r\n", "log in first"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", "invalid literal for int"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[login/\r\n\r\n", "Invalid IPv6 URL"),
     ],
 )
 def test_an_answer_that_breaks_off_or_is_not_http_is_one_line(answer, says):
