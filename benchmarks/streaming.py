@@ -216,7 +216,8 @@ def main() -> None:
             tables.append(_table(kind, measured))
     console = Console(width=140)
     about = machine()
-    console.print(*tables, note, f"dense_gcn {width}, {FRAMES} frames, 1 thread; {about['cpu']}, {about['versions']}")
+    console.print(*tables, note)
+    console.print(f"dense_gcn {width}, {FRAMES} frames, 1 thread; {about['cpu']}, {about['versions']}")
     console.print(loop_table(folder, 20))
 
 
