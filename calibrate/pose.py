@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 
 from calibrate.calibration_set import CalibrationRecord, WeightRounding
@@ -14,7 +15,7 @@ from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.sensitivity import SAMPLES
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
-from edge.contract.files import require_writable, write_json
+from edge.contract.files import atomic_write, require_writable
 from edge.contract.manifest import AccuracyBudget
 from edge.engines.registry import open_engine
 
@@ -48,11 +49,13 @@ def quantise_pose(config: PoseConfig) -> None:
     else:
         kept = most_sensitive(quantiser, config.float_layers, few)
         model = quantiser.quantised(kept, fitted_on)
-    ranges = quantiser.save(model, out)
     weights: WeightRounding = "fitted" if config.fit_weights else "nearest"
     ids = [i for i, _ in chosen]
-    record = CalibrationRecord(out.name, config.frames.name, config.method, 0, ids, {}, kept, ranges, weights)
-    write_json(record_file, asdict(record))
+    # Both are written before either replaces its former file, so that an interruption leaves a pair.
+    with atomic_write(record_file) as record_beside, atomic_write(out) as network_beside:
+        ranges = quantiser.save(model, network_beside)
+        record = CalibrationRecord(out.name, config.frames.name, config.method, 0, ids, {}, kept, ranges, weights)
+        record_beside.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
     size = out.stat().st_size / config.network.stat().st_size
     console.print(
         f"{out}: {len(ranges)} activations in INT8 from {len(chosen)} images, {len(kept)} of "

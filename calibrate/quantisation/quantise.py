@@ -126,11 +126,13 @@ class Quantiser:
         return pair_per_consumer(scales_widened_for_biases(signed(model)))
 
     def write(self, out: Path, float_layers: Sequence[str] = ()) -> dict[str, float]:
-        """Quantise and write the network; see ``save``."""
-        return self.save(self.quantised(float_layers, self.samples), out)
+        """Quantise and write the network, so that no file is incomplete; see ``save``."""
+        model = self.quantised(float_layers, self.samples)
+        with atomic_write(out) as partial:
+            return self.save(model, partial)
 
     def save(self, model: onnx.ModelProto, out: Path) -> dict[str, float]:
-        """Check and write an INT8 network made from this one; nothing is left on failure.
+        """Check and write an INT8 network made from this one.
 
         Returns the range of every quantised activation: tensor -> r, where INT8 covers [-r, r].
         """
@@ -138,8 +140,7 @@ class Quantiser:
             raise EngineError(f"cannot be quantised as TensorRT requires: {found[0]}", where=self.source)
         compacted = compact(model)
         onnx.checker.check_model(compacted, full_check=True)
-        with atomic_write(out) as partial:
-            onnx.save(compacted, str(partial))
+        onnx.save(compacted, str(out))
         graph = Graph(model)
         return {n.input[0]: 127 * float(graph.constants[n.input[1]]) for n in graph.nodes("QuantizeLinear")}
 

@@ -3,6 +3,9 @@ network and a real video.
 """
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,6 +14,8 @@ import onnx
 import pytest
 from heatmap_person import SIDE, person_network
 from typed import calibrate
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_pose_network_finds_the_same_people_in_int8(shared_data: Path, tmp_path: Path) -> None:
@@ -111,3 +116,29 @@ def test_a_record_that_cannot_be_written_is_an_error_before_the_work(tmp_path: P
         calibrate("pose", "--network", network, "--frames", tmp_path)
     assert left.value.code == 2 and capsys.readouterr().err.startswith(f"error: {tmp_path}/pose.int8.json: cannot be")
     assert not (tmp_path / "pose.int8.onnx").exists()
+
+
+KILLED = """
+import os, signal, sys
+from calibrate.__main__ import main
+
+def watch(event, about):
+    if event == "os.rename" and "pose.int8" in str(about[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(watch)
+main()
+"""
+
+
+def test_network_and_record_are_both_written_before_either_replaces_the_former(tmp_path: Path) -> None:
+    network = person_behind(tmp_path, 1.0, np.ones((2, 3, 1, 1)))
+    command = ("pose", "--network", network, "--frames", tmp_path, "--samples", "2")
+    calibrate(*command)
+    before = {path: path.read_bytes() for path in tmp_path.glob("pose.int8*")}
+    changed = map(str, (*command, "--float_layers", "1"))
+    done = subprocess.run([sys.executable, "-c", KILLED, *changed], cwd=ROOT, capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(before) == 2 and all(path.read_bytes() == content for path, content in before.items())
+    assert json.loads((tmp_path / "pose.int8.partial.json").read_text())["float_layers"] == ["conv0"]
+    onnx.checker.check_model(tmp_path / "pose.int8.partial.onnx", full_check=True)
