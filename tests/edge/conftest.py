@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+import small_bundle
 import tiny_bundle
 from onnx import TensorProto, helper
 from parts import IMAGE, action_stage, moving_body
@@ -20,6 +21,12 @@ from edge.loop.action_stage import ActionStage
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with an untrained student; not to be altered."""
     return tiny_bundle.make(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A bundle of a few bytes, to be altered; see small_bundle.py."""
+    return small_bundle.make(tmp_path)
 
 
 @pytest.fixture
