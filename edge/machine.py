@@ -11,7 +11,7 @@ from typing import Any
 import edge
 from edge.host import ThisHost, device_tree
 
-PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ai-edge-litert", "tensorrt", "pycuda")
+PACKAGES = ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "ai-edge-litert", "tensorrt", "pycuda")
 NVPMODEL_FILES = "/var/lib/nvpmodel/status", "/etc/nvpmodel.conf"
 
 
@@ -65,3 +65,8 @@ def package_version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def onnx_runtime_version() -> str | None:
+    """Version of ONNX Runtime, whose package for the GPU takes the place of the other."""
+    return package_version("onnxruntime") or package_version("onnxruntime-gpu")

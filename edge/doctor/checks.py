@@ -14,7 +14,7 @@ from edge.doctor.finding import Finding
 from edge.doctor.sensors import clock_limits, throttles, zones
 from edge.engines.offline_cores import abort_of_onnx_runtime
 from edge.host import Host, device_tree
-from edge.machine import NVPMODEL_FILES, package_version
+from edge.machine import NVPMODEL_FILES, onnx_runtime_version, package_version
 
 RELEASE, CORE_PACKAGE = "/etc/nv_tegra_release", "nvidia-l4t-core"
 CUDA, CUDA_RUNTIME = "/usr/local/cuda/version.json", "/usr/local/cuda*/targets/*/lib/libcudart.so.*"
@@ -57,7 +57,7 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
         software.tensorrt(tensorrt, jetpack, on_jetson, package_version("tensorrt") is not None),
         software.pycuda(gpu_problem, package_version("pycuda"), jetpack, on_jetson, board.cuda_version(*cuda)),
         software.opencv(_version_of_module("cv2"), build, on_jetson),
-        software.onnx_runtime(package_version("onnxruntime"), abort_of_onnx_runtime(host)),
+        software.onnx_runtime(onnx_runtime_version(), abort_of_onnx_runtime(host)),
         software.runtime("LiteRT", package_version("ai-edge-litert"), needed_for="BlazePose"),
         *camera_findings,
         cameras.argus(sensors, bool(host.names("/tmp/argus_socket")), daemon and daemon.strip()),

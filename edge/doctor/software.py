@@ -65,13 +65,14 @@ def pycuda(
         return Finding("pycuda", "ok", version or "installed")
     if not on_jetson or (version is None and jetpack is not None and jetpack < MIN_JETPACK):
         return not_applicable("pycuda", "not installed; only TensorRT engines need it")
-    if "NVIDIA driver" in problem:
-        return Finding(
-            "pycuda", "fail", problem, "in a container: docker run --runtime nvidia; else flash the board again"
-        )
-    if "NVIDIA GPU" in problem:
-        # The driver refuses users who may not open its devices.
+    if "operation not supported" in problem:
+        # What the driver answers to a user who may not open its devices.
         fix = "sudo usermod -aG video,render $USER, then log in again; a container needs both too: docker/run"
+        return Finding("pycuda", "fail", problem, fix)
+    if "out of memory" in problem:
+        return Finding("pycuda", "fail", problem, "close other programs")
+    if "NVIDIA driver" in problem or "NVIDIA GPU" in problem:
+        fix = "in a container: docker run --runtime nvidia; else flash the board again"
         return Finding("pycuda", "fail", problem, fix)
     # CUDA packages have the version in their names: libcurand-dev-12-6.
     cuda_suffix = "-".join((cuda or CUDA.get(jetpack or 0, "12.6")).split(".")[:2])

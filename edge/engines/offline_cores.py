@@ -10,7 +10,7 @@ import sys
 from functools import cache
 
 from edge.host import Host
-from edge.machine import package_version
+from edge.machine import onnx_runtime_version
 
 FIXED = 1, 27
 CORES = "/sys/devices/system/cpu/"
@@ -26,7 +26,7 @@ def abort_of_onnx_runtime(host: Host) -> str | None:
     """
     if platform.machine() != "aarch64":
         return None
-    version = package_version("onnxruntime") or package_version("onnxruntime-gpu") or ""
+    version = onnx_runtime_version() or ""
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if not numbers or numbers >= FIXED:
         return None

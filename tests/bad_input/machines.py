@@ -105,7 +105,7 @@ def orin_with_cores_that_are_off(laptop, monkeypatch, tmp_path):
         (tmp_path / name).write_text(f"{cores}\n")
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     monkeypatch.setattr("edge.engines.offline_cores.CORES", f"{tmp_path}/")
-    monkeypatch.setattr("edge.engines.offline_cores.package_version", {"onnxruntime": "1.23.2"}.get)
+    monkeypatch.setattr("edge.engines.offline_cores.onnx_runtime_version", lambda: "1.23.2")
     monkeypatch.setattr("edge.engines.offline_cores.COMMAND", (sys.executable, "-c", "import os; os.abort()"))
 
 

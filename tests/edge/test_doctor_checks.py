@@ -269,6 +269,9 @@ def test_pycuda_distinguishes_a_missing_driver_from_a_missing_package():
     broken = software.pycuda("pycuda does not load: /lib/_driver.so: undefined symbol: cuArrayCreate_v2", None, 6, True)
     assert "--runtime nvidia" in driver.fix and "pip install pycuda" in package.fix and broken.fix == package.fix
     assert refused.status == "fail" and "usermod -aG video,render" in refused.fix
+    unseen = software.pycuda("no usable NVIDIA GPU: cuInit failed: no CUDA-capable device is detected", "1", 6, True)
+    full = software.pycuda("no usable NVIDIA GPU: cuCtxCreate failed: out of memory", "1", 6, True)
+    assert "--runtime nvidia" in unseen.fix and full.fix == "close other programs"
     assert "libcurand-dev-12-6" in package.fix
     assert "libcurand-dev-13-0" in software.pycuda("no package", None, 7, True).fix
     # CUDA differs within a JetPack version: 6.0 has 12.2, 7.2 has 13.2.

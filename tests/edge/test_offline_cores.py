@@ -16,7 +16,7 @@ CORES = {"/sys/devices/system/cpu/present": "0-5", "/sys/devices/system/cpu/onli
 def abort(monkeypatch):
     def found(*, version="1.23.2", machine="aarch64", command=ABORTS, **online):
         monkeypatch.setattr("platform.machine", lambda: machine)
-        monkeypatch.setattr(offline_cores, "package_version", lambda name: version)
+        monkeypatch.setattr(offline_cores, "onnx_runtime_version", lambda: version)
         monkeypatch.setattr(offline_cores, "COMMAND", command)
         files = {**CORES, **{f"/sys/devices/system/cpu/{name}": text for name, text in online.items()}}
         return offline_cores.abort_of_onnx_runtime(Board(files))

@@ -17,7 +17,7 @@ from edge.latency import LatencyHistory
 from edge.loop.action_times import UNDECIDED, ActionTimes
 from edge.loop.config import RunConfig
 from edge.loop.outcome import RunOutcome
-from edge.machine import machine
+from edge.machine import machine, onnx_runtime_version
 from edge.run import print_summary
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +87,13 @@ def test_without_nvpmodel_the_power_mode_is_that_of_its_files_as_in_a_container(
     status.unlink()
     facts = machine()
     assert facts["power_mode"] is None and facts["cpu"] and facts["cores"] == len(os.sched_getaffinity(0))
+
+
+def test_onnx_runtimes_package_for_the_gpu_takes_the_place_of_the_other(tmp_path, monkeypatch):
+    (tmp_path / "onnxruntime_gpu-1.23.2.dist-info").mkdir()
+    (tmp_path / "onnxruntime_gpu-1.23.2.dist-info/METADATA").write_text("Name: onnxruntime-gpu\nVersion: 1.23.2\n")
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    assert machine()["versions"]["onnxruntime-gpu"] == onnx_runtime_version() == "1.23.2"
 
 
 def test_the_summary_warns_if_frames_are_too_far_apart_for_a_decision(capsys, tmp_path):
