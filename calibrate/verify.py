@@ -26,7 +26,7 @@ from edge.bench.query_times import QueryTimes
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
-from edge.contract.errors import BundleError, ConfigError, EngineError, MissingDependency
+from edge.contract.errors import BundleError, ConfigError, DeviceLostError, EngineError, MissingDependency
 from edge.contract.files import require_writable, write_json
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.reading import read_json
@@ -136,6 +136,8 @@ def _networks(bundle: Bundle, config: VerifyConfig) -> tuple[dict[Path, Engine],
     for path in sorted(bundle.folder.glob("student*.engine")):
         try:
             opened[path] = _opened(path, bundle, config.threads)
+        except DeviceLostError:
+            raise
         except (EngineError, MissingDependency) as error:
             skipped[path.name] = str(error)
     return opened, skipped

@@ -202,3 +202,13 @@ def test_an_engine_alone_is_verified_without_the_onnx_files(timed_board, bundle:
     timed_board({"fp16"})
     with pytest.raises(SystemExit):
         verify(VerifyConfig(bundle, candidate=bundle / "student.engine"))
+
+
+def test_an_engine_that_loses_the_gpu_does_not_pass_as_not_run(
+    timed_board, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trt, fault = timed_board(), "an illegal memory access"
+    engine(EngineConfig(bundle=bundle))
+    monkeypatch.setattr(trt.IExecutionContext, "_compute", lambda context: trt.gpu.lose(fault))
+    with pytest.raises(DeviceLostError, match=rf"/student\.engine: the GPU failed: {fault}"):
+        verify(VerifyConfig(bundle, min_agreement=0))
