@@ -75,18 +75,19 @@ def threshold(config: ThresholdConfig) -> None:
     known = np.array([classes[label] != UNKNOWN for label in labels])
     others = np.concatenate([others, scores[~known]])
     found = find_threshold(scores[known], (decided == labels)[known], others, config.right)
-    written = {**asdict(found), "wanted": config.right, "clips": int(known.sum()), "strangers": len(others)}
+    count = int(known.sum())
+    written = {**asdict(found), "wanted": config.right, "clips": count, "strangers": len(others)}
     with temporary_folder() as made:
         write_json(made / DECISIONS, {**written, "precision": precision})
         write_manifest(config.bundle, bundle.manifest, made)
     rest = "" if found.rejected is None else f", {100 * found.rejected:.1f} % of {len(others)} other clips are rejected"
     console.print(
-        f"min_score {found.min_score:.3f}: {100 * found.decided:.1f} % of {written['clips']} clips are decided, "
+        f"min_score {found.min_score:.3f}: {100 * found.decided:.1f} % of {count} clips are decided, "
         f"{100 * found.right:.1f} % of all decisions are correct{rest}"
     )
-    if (len(clips) - 1) / len(clips) < config.right < 1:
+    if (count - 1) / count < config.right < 1:
         console.print(
-            f"warning: {len(clips)} clips are too few: a single wrong decision would be more than "
+            f"warning: {count} clips are too few: a single wrong decision would be more than "
             f"{100 * (1 - config.right):.3g} % of them; hold out more, or set --decisions.min_score yourself"
         )
 
