@@ -47,12 +47,14 @@ def temporary_folder() -> Iterator[Path]:
     try:
         with tempfile.TemporaryDirectory(prefix="skd-") as made:
             yield Path(made)
-    except OSError as error:
+    except (OSError, OutputError) as error:
+        file = error.where if isinstance(error, OutputError) else error.filename
         # An error about a file elsewhere is not ours.
-        if made is not None and error.filename is not None and not os.fsdecode(error.filename).startswith(made):
+        if made is not None and file is not None and not os.fsdecode(file).startswith(made):
             raise
+        why = error.what if isinstance(error, OutputError) else f"cannot be written: {error.strerror or error}"
         raise OutputError(
-            f"temporary files cannot be written: {error.strerror or error}",
+            f"temporary files {why}",
             where=tempfile.tempdir,
             hint="free some space there, or set TMPDIR to a writable folder",
         ) from error

@@ -73,6 +73,18 @@ def test_a_full_temporary_folder_is_an_error_and_errors_of_other_files_keep_thei
         temporary_folder(),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")  # as writes to an open file say it
+    with (
+        pytest.raises(OutputError, match=r"temporary: temporary files cannot be written: No space.+set TMPDIR"),
+        temporary_folder() as folder,
+        atomic_write(folder / "student.onnx"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with (
+        pytest.raises(OutputError, match=r"kept: cannot be written: No space.+choose another path"),
+        temporary_folder(),
+        atomic_write(temporary.with_name("kept")),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(PermissionError, match=r"clip\.npz"), temporary_folder():
         raise PermissionError(errno.EACCES, "Permission denied", "/data/clip.npz")
     assert not list(temporary.iterdir())
