@@ -48,8 +48,9 @@ def open_capture(device: str, config: CaptureConfig) -> cv2.VideoCapture:
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height)
     if config.fps:
         capture.set(cv2.CAP_PROP_FPS, config.fps)
-    # A longer buffer would delay every frame.
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    # The driver fills one buffer while OpenCV holds the other; with a single one it drops every second frame. More of
+    # them would only hold older frames.
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 2)
     return capture
 
 

@@ -12,7 +12,7 @@ from edge.capture.source import CaptureConfig
 from edge.contract.errors import SourceError
 
 MJPG, YUYV = (int.from_bytes(code, "little") for code in (b"MJPG", b"YUYV"))
-NEWEST = [(cv2.CAP_PROP_BUFFERSIZE, 1)]
+NEWEST = [(cv2.CAP_PROP_BUFFERSIZE, 2)]
 HD = [(cv2.CAP_PROP_FRAME_WIDTH, 1280), (cv2.CAP_PROP_FRAME_HEIGHT, 720)]
 
 
@@ -36,7 +36,7 @@ class Noting:
         ({"codec": "yuyv"}, [(cv2.CAP_PROP_FOURCC, YUYV), *NEWEST]),
     ],
 )
-def test_the_format_is_requested_before_the_size_and_only_one_frame_is_buffered(monkeypatch, config, asked):
+def test_the_format_is_requested_before_the_size_and_the_driver_has_a_second_buffer(monkeypatch, config, asked):
     monkeypatch.setattr(cv2, "VideoCapture", Noting)
     capture = open_capture("/dev/video0", CaptureConfig(**config))
     assert capture.asked == asked and capture.opened == ("/dev/video0", cv2.CAP_V4L2)
