@@ -97,7 +97,7 @@ class _Publisher:
         self._client, self._log, self._name = client, log, f"the MQTT broker {to.host}:{to.port}"
         self._event_topic, self._status_topic = f"{to.topic}/event", f"{to.topic}/status"
         self._status = "online"
-        self._acknowledged, self._in_flight = threading.Condition(), 0
+        self._acknowledged, self._in_flight, self._dropped = threading.Condition(), 0, 0
         self._connected = self._closing = False
         self._problem = ""  # the last one reported, until the connection is back
         client.on_connect, client.on_connect_fail = self._on_connect, self._on_connect_fail
@@ -105,7 +105,6 @@ class _Publisher:
         client.on_publish = self._on_publish
         # Published by the broker if this process dies.
         client.will_set(self._status_topic, "offline", qos=1, retain=True)
-        client.max_queued_messages_set(MAX_QUEUED)
         client.reconnect_delay_set(*BACKOFF_S)
         if to.user is not None:
             client.username_pw_set(to.user, to.password)
@@ -126,7 +125,7 @@ class _Publisher:
         """Wait a little for unacknowledged messages, publish "offline" and disconnect."""
         with self._acknowledged:
             self._acknowledged.wait_for(lambda: self._in_flight <= 0, CLOSE_TIMEOUT_S)
-            lost = self._in_flight
+            lost = self._in_flight + self._dropped
         self._closing = True
         if lost:
             self._log(f"{lost} messages did not reach {self._name}")
@@ -140,6 +139,10 @@ class _Publisher:
 
     def _send(self, topic: str, text: str, *, retain: bool = False) -> None:
         with self._acknowledged:
+            # Never the status: after a full queue the broker would keep the "offline" of the will.
+            if self._in_flight >= MAX_QUEUED and not retain:
+                self._dropped += 1
+                return
             self._in_flight += 1
         self._client.publish(topic, text, qos=1, retain=retain)
 

@@ -195,6 +195,21 @@ def test_an_unreachable_broker_is_logged_and_does_not_block(mosquitto):
     assert messages[-1] == f"100 messages did not reach the MQTT broker 127.0.0.1:{to.port}"
 
 
+def test_the_status_arrives_after_a_loss_in_which_more_events_came_than_are_queued(mosquitto, monkeypatch):
+    start, to = mosquitto
+    messages = []
+    monkeypatch.setattr("edge.sinks.mqtt.MAX_QUEUED", 3)
+    with mqtt_sink(to, messages.append) as publish:
+        for n in range(5):
+            publish(event(n))
+        start()
+        listener = Listener(to)
+        wait_for(lambda: listener.states() == ["online"])
+    wait_for(lambda: listener.states()[-1:] == ["offline"])
+    listener.close()
+    assert messages[-1] == f"2 messages did not reach the MQTT broker 127.0.0.1:{to.port}"
+
+
 def test_each_loss_and_return_of_the_broker_is_logged_once(mosquitto, monkeypatch):
     start, to = mosquitto
     messages = []
