@@ -29,6 +29,9 @@ if TYPE_CHECKING:  # imports OpenCV
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BOUNDARY = "picture"
+CONTENT_POLICY = "default-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+"""data: is for the page's empty icon, without which browsers ask for /favicon.ico."""
+
 VIEWER_TIMEOUT_S = 10.0
 """Socket timeout: a browser that reads nothing for this long is disconnected."""
 REQUEST_TIMEOUT_S = 10.0
@@ -216,7 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
+        self.send_header("Content-Security-Policy", CONTENT_POLICY)
         self.send_header("Referrer-Policy", "no-referrer")
         if set_cookie:
             # The server's own token, never the client's text, which could inject headers.

@@ -204,6 +204,7 @@ def test_a_real_browser_shows_frame_people_and_events(tmp_path):
             f"--user-data-dir={profile}",
             "--window-size=1200,800",
             "--virtual-time-budget=5000",
+            "--enable-logging=stderr",
             f"--screenshot={screenshot}",
         )
         done = subprocess.run(
@@ -215,6 +216,7 @@ def test_a_real_browser_shows_frame_people_and_events(tmp_path):
             check=False,
         )
         stop()
+    assert "CONSOLE" not in done.stderr  # neither errors of the page, nor anything that its own policy blocks
     text = done.stdout.partition("<script>")[0]
     assert ">jumping jacks</b>" in text and ">87 %</span>" in text and "nobody in view" not in text
     assert "action started #1" in text and ">12.5 s<" in text and ">1:01:02<" in text
