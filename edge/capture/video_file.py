@@ -33,7 +33,7 @@ TRUNCATED_S = 0.5
 """A file that ends this much, plus 5 % of its length, before the duration in its header counts as truncated."""
 
 HTTP_TIMEOUT_S = 30.0
-"""A server that sends nothing for this long has stalled for good; FFmpeg's own default."""
+"""A server that sends nothing for this long has stalled for good; the default of OpenCV's FFmpeg."""
 
 
 def video_files_in(folder: Path) -> list[Path]:
