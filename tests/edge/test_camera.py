@@ -49,8 +49,9 @@ def test_ffmpegs_options_hold_only_while_a_network_camera_is_opened(monkeypatch,
     if users is not None:
         monkeypatch.setenv(name, users)
     monkeypatch.setattr(cv2, "VideoCapture", lambda *opened: (*opened, os.environ[name]))
-    *_, timeouts, options = open_ffmpeg("rtsp://host/a", CaptureConfig(stall_s=4.0))
-    assert timeouts == [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 8000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 4000]
+    *_, asked, options = open_ffmpeg("rtsp://host/a", CaptureConfig(stall_s=4.0))
+    assert asked[:4] == [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 8000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 4000]
+    assert asked[4:] == [cv2.CAP_PROP_N_THREADS, 2]  # more would keep frames back
     assert users in (None, options) and "rtsp_transport;" in options
     assert os.environ.get(name) == users
 
