@@ -54,8 +54,16 @@ def test_an_orin_gets_image_runtime_and_camera(board):
     ]
 
 
+def turn_off_cores(board, online):
+    cores = board / "root/sys/devices/system/cpu"
+    cores.mkdir(parents=True)
+    (cores / "present").write_text("0-5\n")
+    (cores / "online").write_text(f"{online}\n")
+
+
 def test_the_service_of_compose_gets_the_same(board):
-    """Except for a screen."""
+    """On a board with cores off, and except for a screen."""
+    turn_off_cores(board, "0-3")
     _, (_, start) = run(board, "--dry-run")
     (service,) = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())["services"].values()
     mounted = [volume["target"] if isinstance(volume, dict) else volume.split(":")[1] for volume in service["volumes"]]
@@ -71,10 +79,7 @@ def test_the_service_of_compose_gets_the_same(board):
 )
 def test_cores_that_are_off_are_hidden_from_jetpack_6s_onnx_runtime(board, release, online, hidden):
     (board / "root/etc/nv_tegra_release").write_text(release + "\n")
-    cores = board / "root/sys/devices/system/cpu"
-    cores.mkdir(parents=True)
-    (cores / "present").write_text("0-5\n")
-    (cores / "online").write_text(f"{online}\n")
+    turn_off_cores(board, online)
     _, (_, start) = run(board, "--dry-run")
     mounted = [volume for volume in pairs(start, "--volume") if volume.startswith("/sys/devices")]
     listed = "/sys/devices/system/cpu"
