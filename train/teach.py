@@ -98,7 +98,7 @@ def _about(config: Training, data: SkeletonSet) -> dict[str, Any]:
         "test_clips": len(data.part(False)),
         "classes": list(data.classes),
         "layout": clip_layout(data, config.data.pairs),
-        "bodies": max(clip.joints.shape[0] for clip in data.clips),
+        "bodies": len(data.clips[0].joints),
         "pairs": asdict(config.data.pairs),
         **checksum_of_errors(config.data.pairs.fitted_errors),
         "processes": config.hardware.devices * config.hardware.nodes,

@@ -158,6 +158,14 @@ def test_a_run_on_a_recorded_dataset_needs_its_folder(exported: Path) -> None:
         load_clips(recorded, None)
 
 
+@pytest.mark.parametrize(("key", "others"), [("classes", ["bow", "jump"]), ("layout", "coco-17"), ("bodies", 2)])
+def test_a_dataset_that_has_changed_since_the_training_is_refused(exported: Path, key: str, others: object) -> None:
+    """Its labels would be of other classes, or beyond the network's."""
+    checkpoint = load_checkpoint(exported / "run")
+    with pytest.raises(ConfigError, match=f"trained with other {key}; give the data it was trained on, or train"):
+        load_clips(replace(checkpoint, about=checkpoint.about | {key: others}), None)
+
+
 def test_a_run_on_generated_scenes_is_exported_with_them(exported: Path) -> None:
     checkpoint = load_checkpoint(exported / "run")
     generated = replace(checkpoint, about=checkpoint.about | {"scenes": 2, "seed": 7})

@@ -32,7 +32,7 @@ from train.data.configuration import DataConfig
 from train.data.corruption.fitted_errors import checksum_of_errors
 from train.data.generated import body
 from train.data.generated.kinematic import first_test_clips
-from train.data.pairs import PairConfig, PairDataset, pair_config
+from train.data.pairs import PairConfig, PairDataset, clip_layout, pair_config
 from train.data.registry import DATASETS, read_dataset
 from train.evaluate import accuracy
 from train.export.configuration import ExportConfig
@@ -97,8 +97,8 @@ def load_clips(
 
     cache: see :attr:`train.data.configuration.DataConfig.cache`. redraw: whether the corruption of training clips is
     redrawn each time they are used; None for the run's own setting.
-    Raises ConfigError if the dataset needs a folder and none is given (the checkpoint does not store it), or if the
-    run's file of fitted errors has changed.
+    Raises ConfigError if the dataset needs a folder and none is given (the checkpoint does not store it), or if it or
+    the run's file of fitted errors has changed.
     """
     about = checkpoint.about
     needs_folder = about["source"] in DATASETS
@@ -117,6 +117,11 @@ def load_clips(
         scenes=about.get("scenes", 0), pairs=pairs, split=about.get("source_split"), cache=cache,
     )  # fmt: skip
     data = read_dataset(source)
+    found = {"classes": [*data.classes], "layout": clip_layout(data, pairs), "bodies": len(data.clips[0].joints)}
+    for key, value in found.items():
+        if about[key] != value:
+            hint = "give the data it was trained on, or train again"
+            raise ConfigError(f"the run was trained with other {key}", where=folder, hint=hint)
     training = pairs if redraw is None else replace(pairs, redraw=redraw)
     return PairDataset(data, training, train=True, seed=about["seed"]), PairDataset(data, pairs, train=False, seed=0)
 
