@@ -40,7 +40,7 @@ def open_network_camera(url: str, config: CaptureConfig) -> Source:
         return VideoFile(url, config)
     if url.startswith("rtsp") and _through_gstreamer(config):
         opener = pipeline_opener(rtsp_pipeline(url, config))
-        return LiveSource(shown, opener, config, hint=_check_network)
+        return LiveSource(shown, opener, config, hint=_check_pipeline)
     return LiveSource(shown, lambda: open_ffmpeg(url, config), config, flip=config.flip, hint=_check_network)
 
 
@@ -92,3 +92,8 @@ def _check_network() -> str:
         "check address, user and password, and that the camera can be reached; to test it: ffplay ADDRESS; options "
         "such as flip follow a # in it"
     )
+
+
+def _check_pipeline() -> str:
+    """GStreamer, unlike FFmpeg, does not look for the codec, and verifies certificates."""
+    return f"{_check_network()}; H.265 needs #codec=h265; rtsps:// needs a certificate that this machine can verify"

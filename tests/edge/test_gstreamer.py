@@ -53,9 +53,10 @@ def test_rtsp_takes_the_hardware_only_where_its_plugin_is(decoders, tmp_path, mo
     monkeypatch.setattr(cv2, "VideoCapture", lambda address, *more: opened.append(address) or closed)
     monkeypatch.setattr(cv2, "getBuildInformation", lambda: "GStreamer: YES (1.22.0)")
     monkeypatch.setattr(edge.capture.network_camera, "DECODERS", tmp_path if decoders else tmp_path / "absent")
-    with pytest.raises(SourceError, match="no frame received"):
+    with pytest.raises(SourceError, match="no frame received") as refused:
         open_source("rtsp://host/s")
     assert ("nvv4l2decoder" in opened[0]) is decoders and len(opened) == 1
+    assert ("H.265 needs #codec=h265" in str(refused.value)) is decoders
 
 
 def test_without_hardware_decoders_a_video_is_not_called_damaged_only(tmp_path, monkeypatch):
