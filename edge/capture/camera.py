@@ -14,17 +14,19 @@ from edge.contract.errors import ConfigError
 
 DEVICES = Path("/dev")
 
-FOURCC = {"mjpeg": "MJPG", "yuyv": "YUYV", "h264": "H264"}
+FOURCC = {"mjpeg": "MJPG", "yuyv": "YUYV"}
+"""Codecs that OpenCV decodes; it hands out H.264 undecoded."""
 
 
 def open_camera(device: str, config: CaptureConfig) -> Source:
     """device: "/dev/video0" or "0". Raises SourceError where no frame arrives."""
-    if config.codec is not None and config.codec not in FOURCC:
-        raise ConfigError(f"unknown camera codec {config.codec!r}", hint=f"known: {', '.join(FOURCC)}")
+    if config.codec not in (None, "h264", *FOURCC):
+        raise ConfigError(f"unknown camera codec {config.codec!r}", hint=f"known: {', '.join(FOURCC)}, h264")
     path = f"{DEVICES}/video{device}" if device.isdecimal() else device
     # Raw frames need no decoder, and nvvidconv converts only to or from the GPU's memory.
-    if config.backend == "gstreamer" and config.codec != "yuyv":
-        opener = pipeline_opener(v4l2_pipeline(path, config))
+    if config.codec == "h264" or (config.backend == "gstreamer" and config.codec != "yuyv"):
+        needed_for = "codec=h264 of a camera" if config.codec == "h264" else "capture.backend gstreamer"
+        opener = pipeline_opener(v4l2_pipeline(path, config), needed_for)
         return LiveSource(device, opener, config, hint=_list_devices)
     return LiveSource(device, lambda: open_capture(path, config), config, flip=config.flip, hint=_list_devices)
 

@@ -30,8 +30,8 @@ class CaptureConfig:
     flip: Flip = "none"
     """Mirror or rotate each frame: horizontal, vertical, rotate-180, clockwise, counterclockwise."""
     codec: str | None = None
-    """Camera: mjpeg, yuyv or h264. Stream or file on the hardware decoder: h264 or h265. Raw frames: bgr, rgb, gray,
-    i420, nv12 or yuyv."""
+    """Camera: mjpeg, yuyv, or h264 on the hardware decoder. Stream or file on it: h264 or h265. Raw frames: bgr, rgb,
+    gray, i420, nv12 or yuyv."""
     backend: Backend = "auto"
     """opencv or gstreamer (a Jetson's hardware decoders). auto: chosen by source and machine."""
     stall_s: float = 5.0

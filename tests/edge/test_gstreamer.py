@@ -75,6 +75,18 @@ def test_raw_frames_of_a_usb_camera_need_no_gstreamer():
 
 
 @pytest.mark.parametrize(
+    ("built", "reason"), [("NO", "codec=h264 of a camera needs GStreamer"), ("YES (1.22.0)", "no frame received")]
+)
+def test_h264_of_a_usb_camera_goes_to_gstreamer_because_opencv_does_not_decode_it(built, reason, monkeypatch):
+    opened, closed = [], cv2.VideoCapture()
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *what: opened.append(what) or closed)
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: f"GStreamer: {built}")
+    with pytest.raises(SourceError, match=reason):
+        open_source("/dev/video99?codec=h264")
+    assert all("h264parse" in pipeline and backend == cv2.CAP_GSTREAMER for pipeline, backend in opened)
+
+
+@pytest.mark.parametrize(
     ("codec", "asked"),
     [
         (None, "image/jpeg, width=640, height=480, framerate=30/1 ! nvv4l2decoder mjpeg=1"),
