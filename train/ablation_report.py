@@ -103,7 +103,9 @@ def write_ablation(folder: Path, page: Path | None, about: dict[str, Any], resul
     tables: dict[float | None, list[Row]] = {}
     for drop in sorted({result.drop for result in results}, key=lambda drop: drop or 0):
         tables[drop] = rows_of([result for result in results if result.drop == drop])
-    write_json(folder / "ablation.json", {"about": about, "results": [asdict(result) for result in results]})
+    # JSON has no NaN, which a teacher's seconds are.
+    written = [{key: None if value != value else value for key, value in asdict(result).items()} for result in results]
+    write_json(folder / "ablation.json", {"about": about, "results": written})
     section = "\n".join(_section(about, tables))
     write_text(folder / "ablation.md", section)
     _plot(folder / "ablation.png", about["dataset"], tables)

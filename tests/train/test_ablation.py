@@ -74,6 +74,8 @@ def test_a_single_seed_has_no_spread_and_no_interval(tmp_path: Path) -> None:
     write_ablation(tmp_path, None, about, [result for result in results() if result.seed == 1])
     page = (tmp_path / "ablation.md").read_text(encoding="utf-8")
     assert "| paper | 70.00 |  | 70.0 | +10.00 | 33 % | 3.00 |" in page and "nan" not in page
+    written = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert [result["seconds_per_epoch"] for result in written["results"]] == [None, 2, 6]
 
 
 def test_the_report_has_a_table_for_each_drop_and_says_how_it_was_made(tmp_path: Path) -> None:
