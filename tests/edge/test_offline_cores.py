@@ -8,7 +8,9 @@ from boards import Board
 from edge.doctor import software
 from edge.engines import offline_cores
 
-ABORTS, WORKS = ((sys.executable, "-c", code) for code in ("import os; os.abort()", "pass"))
+ABORTS, WORKS, DOES_NOT_LOAD = (
+    (sys.executable, "-c", code) for code in ("import os; os.abort()", "pass", "raise ImportError")
+)
 CORES = {"/sys/devices/system/cpu/present": "0-5", "/sys/devices/system/cpu/online": "0-3"}
 
 
@@ -38,6 +40,7 @@ def test_the_abort_is_named_with_the_version(abort):
         {"machine": "x86_64"},
         {"online": "0-5"},
         {"command": WORKS},
+        {"command": DOES_NOT_LOAD},
         {"command": ("/no/such/program",)},
     ],
     ids=str,

@@ -82,7 +82,12 @@ def test_the_cpu_does_not_take_over_from_a_gpu_that_cannot_be_used(cuda: type[Cu
 
 
 @pytest.mark.parametrize(
-    "failure", ["CUDA failure 719: unspecified launch failure", "CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED"]
+    "failure",
+    [
+        "CUDA failure 719: unspecified launch failure",
+        "CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED",
+        "CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED",
+    ],
 )
 def test_a_gpu_that_fails_is_lost_and_its_session_never_destroyed(
     cuda: type[CudaSession], tmp_path: Path, failure: str
@@ -98,7 +103,14 @@ def test_a_gpu_that_fails_is_lost_and_its_session_never_destroyed(
     assert session() is not None
 
 
-@pytest.mark.parametrize("failure", ["CUDA failure 2: out of memory", "Failed to allocate memory for requested buffer"])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        "CUDA failure 2: out of memory",
+        "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
+        "Failed to allocate memory for requested buffer",
+    ],
+)
 def test_a_gpu_without_memory_can_be_tried_again(cuda: type[CudaSession], tmp_path: Path, failure: str) -> None:
     engine = OnnxRuntimeEngine(student(tmp_path / "student.onnx"), cuda=True)
     cuda.in_run = RAISED.format(failure)

@@ -11,7 +11,7 @@ from parts import Frames
 from scripted_stages import Kept, Scripted, Slow, pipeline, worker
 
 from edge.contract.types import Event
-from edge.latency import CAPTURE, DECISION, POSE, WAITING, LatencyHistory
+from edge.latency import CAPTURE, DECISION, POSE, RECOGNISE, TRACK, WAITING, LatencyHistory
 from edge.loop.outcome import Limits
 
 
@@ -160,11 +160,19 @@ class Timed(Scripted):
         return replace(super().estimate(frame), latency_ms={POSE: 7.0})
 
 
+class TimedActions(Slow):
+    """Reports latencies of 2 and 3 ms."""
+
+    def process(self, pose):
+        result = super().process(pose)
+        return replace(result, latency_ms={**result.latency_ms, TRACK: 2.0, RECOGNISE: 3.0})
+
+
 def test_latencies_cover_every_stage_and_add_up_with_waiting():
     history, pose, kept = LatencyHistory(0), Timed(0.01), Kept()
-    pipeline(Frames(30, pause_s=0.003), pose, Slow(0.002), kept, history=history).run()
+    pipeline(Frames(30, pause_s=0.003), pose, TimedActions(0.002), kept, history=history).run()
     for spent_ms in (result.latency_ms for result in kept.results):
-        assert spent_ms[WAITING] + 7 == pytest.approx(spent_ms[DECISION])
+        assert spent_ms[WAITING] + 7 + 2 + 3 == pytest.approx(spent_ms[DECISION])
     rows = history.summary()
     assert rows[CAPTURE].p50_ms > 3, "reading a frame takes that long"
     assert rows[CAPTURE].count == rows[DECISION].count == 30

@@ -35,6 +35,7 @@ def test_a_mode_that_is_fastest_on_another_board_is_not_so_beside_a_faster_one()
     ("names", "now", "status", "fix"),
     [
         (("MODE_15W_6CORE", "MODE_20W_2CORE", "MODE_20W_6CORE"), "MODE_20W_6CORE", "ok", None),
+        (("MODE_20W_8CORE", "MODE_20W_10CORE"), "MODE_20W_8CORE", "warn", "sudo nvpmodel -m 1"),
         # Orin Nano before JetPack 6.2, with 8 and 4 GB.
         (("15W", "7W"), "15W", "ok", None),
         (("15W", "7W"), "7W", "warn", "sudo nvpmodel -m 0"),
