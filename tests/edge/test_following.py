@@ -57,12 +57,13 @@ def test_the_rule_selects_one_person_for_all_decisions(bundle, follow, who):
     np.testing.assert_allclose(chosen.action.probabilities, everybody[who].action.probabilities, atol=1e-6)
 
 
-def test_the_largest_person_is_the_one_with_the_largest_box():
-    small_below, large_above = body(0, 500.0), body(0, 10.0, size=1.5)
-    small_below[:, 1] += 2000
-    follower = Follower(PeopleConfig("largest"))
-    found = [(4, Pose(small_below, 0.9)), (5, Pose(large_above, 0.9))]
-    assert follower.update(found, {4, 5}, (640, 480)) == ({5}, True)
+def test_the_largest_person_is_the_one_whose_box_has_the_largest_area():
+    follower, people = Follower(PeopleConfig("largest")), [body(0, 0.0) for _ in range(3)]
+    # The first is twice as wide, the second twice as high and further down, the third larger in both.
+    for keypoints, factor, place in zip(people, ((2, 1), (1, 2), (1.5, 1.5)), (0, 2000, 0), strict=True):
+        keypoints[:, :2] = keypoints[:, :2] * factor + (0, place)
+    found = [(n, Pose(keypoints, 0.9)) for n, keypoints in enumerate(people, 1)]
+    assert follower.update(found, {1, 2, 3}, (640, 480)) == ({3}, True)
 
 
 def test_the_person_at_the_centre_is_the_one_whose_box_is_nearest_to_it():

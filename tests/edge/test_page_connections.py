@@ -78,6 +78,15 @@ def served_again(url):
             time.sleep(0.02)
 
 
+def test_the_page_and_its_thread_end_with_the_loop():
+    with serving() as (_, _, url):
+        (thread,) = [thread for thread in threading.enumerate() if thread.name == "page"]
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    with pytest.raises(OSError, match="refused"):
+        get(url)
+
+
 def test_an_exception_in_a_request_is_logged_once_in_one_line(monkeypatch, capfd):
     page, messages = Page(Overlay(PENN), PENN, LatencyHistory(0), "", lambda: 1 / 0), []
     with page_sink(page, PageAddress("127.0.0.1", 0, None), messages.append):
