@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 from calibrate.calibration_set import CalibrationRecord, WeightRounding
@@ -15,7 +14,7 @@ from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.sensitivity import SAMPLES
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
-from edge.contract.files import atomic_write, require_writable
+from edge.contract.files import atomic_write, require_writable, write_json
 from edge.contract.manifest import AccuracyBudget
 from edge.engines.registry import open_engine
 
@@ -51,11 +50,10 @@ def quantise_pose(config: PoseConfig) -> None:
         model = quantiser.quantised(kept, fitted_on)
     weights: WeightRounding = "fitted" if config.fit_weights else "nearest"
     ids = [i for i, _ in chosen]
-    # Both are written before either replaces its former file, so that an interruption leaves a pair.
-    with atomic_write(record_file) as record_beside, atomic_write(out) as network_beside:
-        ranges = quantiser.save(model, network_beside)
+    with atomic_write(out) as partial:
+        ranges = quantiser.save(model, partial)
         record = CalibrationRecord(out.name, config.frames.name, config.method, 0, ids, {}, kept, ranges, weights)
-        record_beside.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+        write_json(record_file, asdict(record))  # before the network replaces the former one: they belong together
     size = out.stat().st_size / config.network.stat().st_size
     console.print(
         f"{out}: {len(ranges)} activations in INT8 from {len(chosen)} images, {len(kept)} of "

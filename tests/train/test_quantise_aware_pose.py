@@ -17,7 +17,7 @@ import torch
 from onnx import helper
 
 from calibrate.quantisation.quantise import Quantiser
-from edge.contract.errors import ConfigError, DataError, EngineError
+from edge.contract.errors import ConfigError, DataError, EngineError, OutputError
 from train.configuration import Hardware
 from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance, scale_of
@@ -118,6 +118,14 @@ def test_a_damaged_record_of_calibration_is_refused_before_training(spoilt: Pose
     with pytest.raises(DataError, match=r"\.json: not readable as JSON: .*; calibrate again, or remove it"):
         quantise_aware_pose(spoilt)
     assert spoilt.int8.read_bytes() == before
+
+
+def test_a_record_that_cannot_be_written_leaves_the_former_network(spoilt: PoseFineTuningConfig) -> None:
+    before, record = spoilt.int8.read_bytes(), spoilt.int8.with_suffix(".json")
+    spoilt.int8.with_suffix(".partial.json").mkdir()
+    with pytest.raises(OutputError, match=f"{record}: cannot be written"):
+        quantise_aware_pose(replace(spoilt, steps=1))
+    assert spoilt.int8.read_bytes() == before and json.loads(record.read_text()) == {"method": "minmax"}
 
 
 def test_a_paused_training_resumes_to_the_same_file(spoilt: PoseFineTuningConfig) -> None:

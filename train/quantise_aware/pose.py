@@ -26,7 +26,7 @@ from torch import Tensor
 from edge.cli.console import console
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError, DataError, EngineError
-from edge.contract.files import write_json
+from edge.contract.files import atomic_write, write_json
 from edge.contract.reading import read_json
 from edge.contract.types import Image
 from edge.engines.engine import Engine
@@ -96,10 +96,11 @@ def _fine_tune(
     if steps is None:
         return
     after = mean_distance()
-    student.cpu().write(config.int8)
+    with atomic_write(config.int8) as partial_file:
+        student.cpu().write(partial_file)
+        if known is not None:
+            write_json(record, {**known, "quantise_aware_steps": steps})  # they belong together
     _resume_file(config).unlink(missing_ok=True)
-    if known is not None:
-        write_json(record, {**known, "quantise_aware_steps": steps})
     console.print(
         f"{config.int8}: distance from FP32's maps {before:.4f} before, {after:.4f} after {steps} steps, relative to "
         "their variance; count people with `python -m calibrate verify-pose`"

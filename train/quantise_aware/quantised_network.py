@@ -25,7 +25,6 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from edge.contract.errors import EngineError
-from edge.contract.files import atomic_write
 from train.quantise_aware.onnx_operators import (
     LARGEST,
     OPERATORS,
@@ -150,8 +149,7 @@ class QuantisedGraph(nn.Module):
             if name in self._weight_index or name in self._learned_step_index:
                 initializer.CopyFrom(numpy_helper.from_array(self._stored(name), name))
         onnx.checker.check_model(model, full_check=True)
-        with atomic_write(path) as partial:
-            onnx.save(model, str(partial))
+        onnx.save(model, str(path))
 
     @torch.no_grad()
     def _stored(self, name: str) -> NDArray[Any]:
