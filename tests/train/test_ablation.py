@@ -161,7 +161,9 @@ def test_a_training_that_fails_ends_the_ablation_with_its_error(tmp_path: Path) 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("by", ["memory", "user"])
-def test_an_ablation_that_is_stopped_does_not_wait_for_its_trainings(tmp_path: Path, by: str) -> None:
+def test_an_ablation_that_is_stopped_does_not_wait_for_its_trainings(
+    tmp_path: Path, by: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     def stop() -> None:
         end = time.monotonic() + 300
         while len(list(tmp_path.glob("teacher/seed*"))) < 2 and time.monotonic() < end:  # both trainings run
@@ -176,6 +178,7 @@ def test_an_ablation_that_is_stopped_does_not_wait_for_its_trainings(tmp_path: P
     error, message = (ConfigError, "killed, probably because memory") if by == "memory" else (KeyboardInterrupt, None)
     with pytest.raises(error, match=message):
         ablation(endless)
+    assert ("the same command resumes" in capsys.readouterr().err) == (by == "user")
     assert len(list(tmp_path.glob("teacher/seed*"))) == 2
     assert not multiprocessing.active_children()
 
