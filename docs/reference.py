@@ -31,7 +31,7 @@ def reference() -> str:
     ]
     for program, commands in PROGRAMS.items():
         for name, command in commands.items():
-            lines += ["", f"## python -m {program} {name}", "", command.summary, ""]
+            lines += ["", f"## python -m {program} {name}", "", command.about, ""]
             if rows := list(keys(command.config)):
                 lines += ["| key | default | |", "|---|---|---|", *rows]
             lines += ["", *(f"    {example}" for example in command.examples)]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any, NoReturn, get_args, get_type_hints
 
 import yaml
@@ -43,9 +44,14 @@ class Command:
     examples: Sequence[str] = ()
 
     @property
+    def about(self) -> str:
+        """The configuration's docstring."""
+        return cleandoc(self.config.__doc__ or "")
+
+    @property
     def summary(self) -> str:
-        """The first line of the configuration's docstring."""
-        return (self.config.__doc__ or "").partition("\n")[0]
+        """Its first line."""
+        return self.about.partition("\n")[0]
 
 
 def lazy(module: str, name: str) -> Callable[[Any], object]:
@@ -168,7 +174,7 @@ def _parser(program: str, about: str, commands: Mapping[str, Command]) -> _Parse
         sub = _Parser(
             usage=f"python -m {program} {name} {''.join(required)}[options]",
             allow_abbrev=False,
-            description=command.summary,
+            description=command.about,
             epilog="\n  ".join(("examples:", *command.examples)) if command.examples else None,
         )
         sub.add_argument("--config", action="config", help="YAML file with any of the keys below; flags override it")

@@ -26,6 +26,11 @@ class Clip:
 
 @dataclass(frozen=True)
 class Run:
+    """Run it.
+
+    A folder is a source, too.
+    """
+
     source: str
     """Camera, file or address."""
     notes: Path = Path("notes.txt")
@@ -175,7 +180,8 @@ def test_help_shows_every_flag_with_its_text_default_and_an_example(capsys):
     assert stop.value.code == 0
     assert "<class" not in out
     # The usage line has only the required flags.
-    assert out.startswith("usage: python -m edge run --source SOURCE [options]\n\n")
+    usage = "usage: python -m edge run --source SOURCE [options]"
+    assert out.startswith(f"{usage}\n\nRun it.\n\nA folder is a source, too.\n\n")
     for part in ("--source", "CPU threads of the network", "default: 2", "--clip.fps", "python -m edge run --source 0"):
         assert part in out
     said = " ".join(out.split())
