@@ -138,6 +138,52 @@ def judged(folder: Path, clips: object, labels: object = (0, 1)) -> Argv:
     return ["edge", "threshold", "--bundle", good_bundle(folder), "--clips", folder / "test.npz"]
 
 
+def with_strangers(folder: Path, clips: object = None) -> Argv:
+    """Without ``clips`` there is no such file."""
+    path = folder / "strangers.npz"
+    if clips is not None:
+        np.savez(path, clips=clips)
+    return [*judged(folder, ZEROS), "--strangers", path]
+
+
+@row()
+def a_threshold_whose_strangers_are_absent(folder: Path) -> Argv:
+    """strangers.npz: cannot be read: No such file or directory"""
+    return with_strangers(folder)
+
+
+@row()
+def a_threshold_whose_strangers_are_an_empty_file(folder: Path) -> Argv:
+    """strangers.npz: not a readable .npz file: it is another format, or truncated"""
+    argv = with_strangers(folder)
+    (folder / "strangers.npz").touch()
+    return argv
+
+
+@row()
+def a_threshold_of_no_strangers(folder: Path) -> Argv:
+    """strangers.npz: clips are float64 (0, 3, 32, 13, 1), which do not fit (N, 3, 32, 13, 1)"""
+    return with_strangers(folder, ZEROS[:0])
+
+
+@row()
+def a_threshold_whose_strangers_have_other_joints(folder: Path) -> Argv:
+    """strangers.npz: clips are float64 (2, 3, 32, 17, 1), which do not fit (N, 3, 32, 13, 1)"""
+    return with_strangers(folder, np.zeros((2, 3, 32, 17, 1)))
+
+
+@row()
+def a_threshold_whose_strangers_are_not_numbers(folder: Path) -> Argv:
+    """strangers.npz: clip 0 contains NaN, infinite or too large values"""
+    return with_strangers(folder, ZEROS + np.nan)
+
+
+@row()
+def a_threshold_whose_strangers_are_the_clips_themselves(folder: Path) -> Argv:
+    """no threshold makes 95 % of the decisions correct; the best one"""
+    return with_strangers(folder, ZEROS)
+
+
 @row()
 def a_threshold_from_clips_of_other_joints(folder: Path) -> Argv:
     """clips are float64 (2, 3, 32, 17, 1), which do not fit (N, 3, 32, 13, 1)"""
