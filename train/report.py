@@ -51,12 +51,14 @@ def read_report(folder: Path) -> dict[str, Any]:
 def report_table(title: str, classes: Sequence[str], result: Accuracy, baseline: Baseline | None) -> Table:
     """Clips and accuracy by class, the least accurate first, and in total."""
     table = Table("class", "clips", "accuracy %", title=title, show_footer=True)
-    if baseline is not None:
-        table.add_column(f"gain over {baseline[0]}")
     clips = result.confusion.sum(axis=1)
     per_class = result.per_class(classes)
+    gains = {} if baseline is None else {name: (per_class[name] - baseline[1][name]) * 100 for name in classes}
+    if baseline is not None:
+        overall = np.average([gains[name] for name in classes], weights=clips)
+        table.add_column(f"gain over {baseline[0]}", footer=f"{overall:+.2f}")
     for name, count in sorted(zip(classes, clips, strict=True), key=lambda row: per_class[row[0]]):
-        gain = [] if baseline is None else [f"{(per_class[name] - baseline[1][name]) * 100:+.1f}"]
+        gain = [f"{gains[name]:+.1f}"] if gains else []
         table.add_row(name, str(count), f"{per_class[name] * 100:.1f}", *gain)
     for column, footer in zip(table.columns, ("all", str(clips.sum()), f"{result.top1 * 100:.2f}"), strict=False):
         column.footer = footer
