@@ -29,9 +29,11 @@ def report_sensitivity(config: SensitivityConfig) -> None:
     require_writable(json_file, plot_file)
     quantiser = Quantiser(bundle.file(STUDENT_FP32), samples, config.method)
     losses = layer_losses(quantiser, samples)
-    table = Table("layer alone in INT8", "disagreement with FP32 %", "error of logits", title=f"{len(samples)} clips")
+    table = Table(
+        "layer alone in INT8", "disagreement with FP32 %", "variance of logits lost %", title=f"{len(samples)} clips"
+    )
     for loss in losses:
-        table.add_row(loss.layer, f"{100 * loss.decisions_lost:.2f}", f"{loss.error:.5f}")
+        table.add_row(loss.layer, f"{100 * loss.decisions_lost:.2f}", f"{100 * loss.error:.4f}")
     console.print(table)
     write_json(json_file, [asdict(loss) for loss in losses])
     _plot(losses, plot_file)
@@ -44,8 +46,9 @@ def _plot(losses: Sequence[LayerLoss], path: Path) -> None:
     decisions.barh(names, [100 * loss.decisions_lost for loss in losses])
     decisions.set_xlabel("disagreement with FP32, % of clips")
     decisions.invert_yaxis()
-    error.barh(names, [loss.error for loss in losses])
-    error.set_xlabel("squared error of logits / their variance")
+    error.barh(names, [100 * loss.error for loss in losses])
+    error.set_xlabel("variance of logits lost, %")
+    error.locator_params(axis="x", nbins=5)  # more labels, if long, would overlap
     figure.tight_layout()
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=120)

@@ -1,6 +1,7 @@
 """``calibrate methods`` and ``calibrate sensitivity``."""
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -30,10 +31,15 @@ def test_all_methods_are_compared_in_one_run(bundle: Path, tmp_path: Path, capsy
     assert all(0 < r["mean_error"] < 1 and 0 < r["seconds"] < 300 for r in results)
 
 
-def test_sensitivity_writes_json_and_a_plot(bundle: Path, tmp_path: Path) -> None:
+def test_sensitivity_writes_json_and_a_plot(bundle: Path, tmp_path: Path, capsys) -> None:
     arguments = ("--clips", tmp_path / "calibration.npz", "--out", tmp_path / "s", "--samples", "16")
     calibrate("sensitivity", "--bundle", bundle, *arguments)
     losses = json.loads((tmp_path / "s/sensitivity.json").read_text())
     assert {loss["layer"] for loss in losses} == {"stem", "spatial", "temporal", "classifier"}
+    said = capsys.readouterr().err
+    for loss in losses:
+        row = re.search(rf"│ {loss['layer']} +│ ([\d.]+) +│ ([\d.]+) +│", said)
+        assert row and float(row[1]) == pytest.approx(100 * loss["decisions_lost"], abs=0.005)
+        assert float(row[2]) == pytest.approx(100 * loss["error"], abs=5e-5)
     plot = cv2.imread(str(tmp_path / "s/sensitivity.png"))
     assert plot.shape[1] > 600 and plot.std() > 10
