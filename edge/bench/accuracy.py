@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from edge.bench.accuracy_figures import Accuracy, Predictions, accuracy_figures, agreement
+from edge.bench.accuracy_figures import Accuracy, Predictions, accuracy_figures, agreement, decisions
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import STUDENT_FP32, Bundle, read_bundle
@@ -76,7 +76,7 @@ def accuracy(config: AccuracyConfig) -> None:
     students, reference = _students(config, bundle)
     to_run = students if reference is None else [*students, reference]
     require_writable(config.report, config.confusion)
-    labels, predictions = (_on_videos if config.videos else _on_clips)(config, bundle, to_run)
+    videos, labels, predictions = (_on_videos if config.videos else _on_clips)(config, bundle, to_run)
     fp32 = None if reference is None else predictions.pop()
     accuracies = [accuracy_figures(one.scores, labels) for one in predictions]
     columns = [
@@ -90,6 +90,9 @@ def accuracy(config: AccuracyConfig) -> None:
         by_class = zip(bundle.manifest.classes, first.per_class, strict=True)
         report["per_class"] = {name: None if np.isnan(value) else round(float(value), 2) for name, value in by_class}
         report["confusion"] = first.confusion.tolist()
+        if videos:
+            answers = [None if k < 0 else bundle.manifest.classes[k] for k in decisions(predictions[0].scores)]
+            report["videos"] = dict(zip(videos, answers, strict=True))
         write_json(config.report, report)
     if config.confusion is not None:
         from edge.bench.confusion_plot import confusion_plot
@@ -128,27 +131,28 @@ def _students(config: AccuracyConfig, bundle: Bundle) -> tuple[list[RecogniserCo
 
 def _on_clips(
     config: AccuracyConfig, bundle: Bundle, students: Sequence[RecogniserConfig]
-) -> tuple[NDArray[np.int64], list[Predictions]]:
+) -> tuple[list[str], NDArray[np.int64], list[Predictions]]:
     assert config.clips is not None
     clips, labels = labelled_clips(config.clips, bundle)
     predictions = []
     for student in students:
         with closing(open_recogniser(bundle, student)) as recogniser:
             predictions.append(Predictions(recogniser.describe(), recogniser.logits(clips)))
-    return labels, predictions
+    return [], labels, predictions
 
 
 def _on_videos(
     config: AccuracyConfig, bundle: Bundle, students: Sequence[RecogniserConfig]
-) -> tuple[NDArray[np.int64], list[Predictions]]:
+) -> tuple[list[str], NDArray[np.int64], list[Predictions]]:
     from edge.bench.labelled_videos import labelled_videos, predict_videos
 
     assert config.videos is not None
     videos, labels = labelled_videos(config.videos, bundle)
     run = RunConfig("", config.bundle, pose=config.pose, decisions=config.decisions)
     runs = [replace(run, recogniser=student) for student in students]
+    names = [video.relative_to(config.videos).as_posix() for video in videos]
     with temporary_folder() as folder:
-        return labels, predict_videos(videos, runs, folder, len(bundle.manifest.classes))
+        return names, labels, predict_videos(videos, runs, folder, len(bundle.manifest.classes))
 
 
 def _stored_agreement(bundle: Bundle, student: RecogniserConfig) -> float:

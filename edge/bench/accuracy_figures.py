@@ -56,5 +56,9 @@ def accuracy_figures(scores: Float32, labels: NDArray[np.int64]) -> Accuracy:
 
 def agreement(scores: Float32, others: Float32) -> float:
     """Percent of samples with the same decision, or none, in both. scores, others: (N, K), NaN rows as above."""
-    decisions = [np.where(np.isfinite(s).all(axis=1), np.argmax(s, axis=1), -1) for s in (scores, others)]
-    return float(100 * (decisions[0] == decisions[1]).mean())
+    return float(100 * (decisions(scores) == decisions(others)).mean())
+
+
+def decisions(scores: Float32) -> NDArray[np.int64]:
+    """(N,) the likeliest class of scores (N, K), -1 for a row of NaN."""
+    return np.where(np.isfinite(scores).all(axis=1), np.argmax(scores, axis=1), -1)

@@ -29,5 +29,7 @@ def confusion_plot(confusion: NDArray[np.int64], classes: Sequence[str]) -> Imag
     for row, name in enumerate(classes):
         cv2.putText(names, name[:24], (4, row * CELL + 15), FONT, SIZE, (0, 0, 0), 1, cv2.LINE_AA)
     image[MARGIN : MARGIN + count * CELL, :MARGIN] = names
+    for line, text in enumerate(("rows: true class", "columns: answer")):
+        cv2.putText(image, text, (4, 18 + line * CELL), FONT, SIZE, (0, 0, 0), 1, cv2.LINE_AA)
     image[:MARGIN, MARGIN : MARGIN + count * CELL] = cv2.rotate(names, cv2.ROTATE_90_COUNTERCLOCKWISE)
     return image

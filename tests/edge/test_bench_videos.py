@@ -104,7 +104,12 @@ def test_videos_are_right_under_the_class_they_are_taken_for_and_wrong_under_ano
         film(folder, "squat", 400)
     written = bench(bundle_folder, right)
     assert written["top1"] == pytest.approx(200 / 3) and written["undecided"] == 1 and written["samples"] == 3
-    assert bench(bundle_folder, wrong)["top1"] == pytest.approx(100 / 3)
+    assert written["videos"] == {f"{CLASSES[taken[w]]}/{w}.mp4": CLASSES[taken[w]] for w in taken} | {
+        "squat/400.mp4": None
+    }
+    written = bench(bundle_folder, wrong)
+    assert written["top1"] == pytest.approx(100 / 3)
+    assert sorted(written["videos"].values(), key=str) == sorted([*(CLASSES[k] for k in taken.values()), None], key=str)
 
 
 def test_videos_are_found_as_for_training_whatever_else_lies_there(bundle_folder, tmp_path):
