@@ -11,7 +11,7 @@ FIGURES = ("p50_ms", "p90_ms", "p99_ms", "max_ms")
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
-    """Figures are medians of the runs; "spread" is (largest - smallest) / median of the p50."""
+    """Page of a report: figures are medians of the runs."""
     machine, loop = report["machine"], report["loop"]
     stages = [name for name in loop[0]["stages"] if all(name in run["stages"] for run in loop)]
     rates = [run["frames_per_s"] for run in loop]
@@ -29,7 +29,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         f"- peak memory of the process: {report['peak_memory_mb']:.0f} MB",
         *_board(report["board"]),
         "",
-        f"Medians of {runs}; percentiles of a run by nearest rank.",
+        f"Medians of {runs}; percentiles of a run by nearest rank; spread: largest less smallest p50, of their median.",
         "",
         *_table("stage", [(name, [run["stages"][name] for run in loop]) for name in stages]),
         "",
