@@ -154,7 +154,8 @@ class FrameResult:
     pose_failed: the pose stage failed, so it is not known who was in view.
     events: starts, ends and failures in this frame.
     following: the one person who is followed, None if everybody is.
-    joint_dropout: (V,) float32, share of the last seconds, 0..1, in which each joint of the people in view was missed.
+    joint_dropout: (V,) float32, share of the last seconds, 0..1, in which each joint of the people in view was missed;
+    0 for joints that the student does not read.
     unix_s: wall clock when the result of a live source reached the sinks, in seconds since 1970; None for recordings.
     """
 

@@ -49,13 +49,13 @@ class ActionStage:
         config: DecisionConfig,
         people: PeopleConfig | None = None,
     ) -> None:
-        check_mapping(layout, bundle.layout)
+        read = joints_read(layout, bundle.layout)
         self._bundle, self._pose_layout = bundle, layout
         self._tracker, self._student, self._config = tracker, student, config
         self._min_score = calibrated_min_score(bundle)
         self._follower = Follower(people or PeopleConfig())
         self._reads_every_frame = student.get().every_frame
-        self._events, self._dropout = EventDetector(), JointDropout(len(layout))
+        self._events, self._dropout = EventDetector(), JointDropout(len(layout), read)
         self._period, self._frames = -1, 0
         self._tracks: dict[int, _Track] = {}
 
@@ -162,12 +162,15 @@ def _failure_event(time_s: float, failure: str) -> Event:
     return Event("stage_failed", time_s, text=failure)
 
 
-def check_mapping(source: JointLayout, target: JointLayout) -> None:
-    """Raise LayoutError if ``source`` lacks a joint of ``target``: the network would read its zeros as a position."""
+def joints_read(source: JointLayout, target: JointLayout) -> frozenset[int]:
+    """Joints of ``source`` from which those of ``target`` are derived.
+
+    Raises LayoutError if ``source`` lacks a joint of ``target``: the network would read its zeros as a position.
+    """
     rules = mapping(source, target)
-    missing = [joint for joint, rule in zip(target.joints, rules, strict=True) if rule is None]
-    if missing:
+    if missing := [joint for joint, rule in zip(target.joints, rules, strict=True) if rule is None]:
         raise LayoutError(
             f"the bundle needs {target.name}, but the estimator's {source.name} has no {', '.join(missing)}",
             hint="choose another pose estimator, or train the student on a layout that this one provides",
         )
+    return frozenset(source.index(*(joint for rule in rules if rule is not None for joint in rule.joints)))

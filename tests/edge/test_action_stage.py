@@ -11,9 +11,10 @@ from edge.contract.bundle import read_bundle
 from edge.contract.errors import LayoutError, StageError
 from edge.contract.layouts import convert, layout
 from edge.contract.preprocess import clip_tensor
-from edge.contract.types import Event
+from edge.contract.types import Event, Pose
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK
-from edge.loop.action_stage import check_mapping
+from edge.loop.action_stage import joints_read
+from edge.loop.joint_dropout import JointDropout
 
 FPS = 30.0
 
@@ -154,6 +155,16 @@ def test_times_inside_and_outside_the_networks_add_up_to_the_stages(bundle):
 
 def test_an_estimator_that_lacks_joints_is_refused():
     with pytest.raises(LayoutError, match="has no left_hand, right_hand, left_foot, right_foot"):
-        check_mapping(layout("trt_pose-18"), layout("kinect-20"))
-    check_mapping(layout("blazepose-33"), layout("kinect-20"))
-    check_mapping(layout("trt_pose-18"), layout("penn-13"))
+        joints_read(layout("trt_pose-18"), layout("kinect-20"))
+    assert joints_read(layout("penn-13"), layout("penn-13")) == frozenset(range(13))
+
+
+def test_only_joints_that_the_student_reads_are_reported_as_missed():
+    blazepose = layout("blazepose-33")
+    read = joints_read(blazepose, layout("penn-13"))
+    names = {blazepose.joints[joint] for joint in read}
+    limbs = {f"{s}_{j}" for s in ("left", "right") for j in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")}
+    assert limbs <= names and not {name for name in names if "thumb" in name or "pinky" in name or "heel" in name}
+    nothing = Pose(np.zeros((33, 3), np.float32), 1.0)
+    dropout = JointDropout(33, read).update([nothing], 0.0)
+    assert {joint for joint in range(33) if dropout[joint]} == read

@@ -195,10 +195,10 @@ def test_people_who_are_not_followed_are_grey_and_labelled_so():
 
 
 def test_the_dropout_of_a_joint_is_the_fraction_of_time_it_was_missing():
-    tally, half = JointDropout(13), person().pose
+    tally, half = JointDropout(13, range(13)), person().pose
     half.keypoints[3, 2] = 0
     whole = person().pose
-    assert JointDropout(13).update([half, whole, half, half], 0.0)[3] == 0.75, "of the first frame"
+    assert JointDropout(13, range(13)).update([half, whole, half, half], 0.0)[3] == 0.75, "of the first frame"
     for n in range(600):
         parts = tally.update([whole if n % 2 else half], n / 30)
     assert parts[3] == pytest.approx(0.5, abs=0.02) and parts[4] == 0
