@@ -7,31 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from edge.capture.pose_recording import RecordingHeader, frame_line
-from edge.capture.source import Source
-from edge.contract.files import require_writable
 from edge.latency import LatencyHistory
 from edge.loop.config import RunConfig
-from edge.sinks.mqtt import mqtt_sink, new_client, parse_broker
-from edge.sinks.page_server import parse_page_address, require_port
+from edge.loop.parts import Parts
+from edge.sinks.mqtt import mqtt_sink, parse_broker
+from edge.sinks.page_server import parse_page_address
 
-if TYPE_CHECKING:  # these import OpenCV
-    from edge.loop.parts import Parts
+if TYPE_CHECKING:  # imports OpenCV
     from edge.sinks.sink_worker import SinkOptions, SinkWorker
-
-
-def require_outputs(config: RunConfig, source: Source) -> None:
-    """Raise what opening the outputs would: files, video codec, page's port, MQTT client. Creates no file."""
-    # Imports OpenCV, which would slow down `--help`.
-    from edge.sinks.video import require_encoder
-
-    sinks = config.sinks
-    require_writable(*config.files.values())
-    if sinks.video is not None:
-        require_encoder(sinks.video, source.fps, source.size, sinks.codec)
-    if sinks.page is not None:
-        require_port(parse_page_address(sinks.page, sinks.page_token))
-    if sinks.mqtt is not None:
-        new_client()
 
 
 def sink_workers(

@@ -12,8 +12,8 @@ from edge.contract.bundle import Bundle, read_bundle
 from edge.loop.action_stage import ActionStage
 from edge.loop.config import RunConfig
 from edge.loop.malloc import mmap_large_allocations
-from edge.loop.outputs import require_outputs
 from edge.loop.pose_stage import EstimatorStage, PoseStage
+from edge.loop.required_outputs import require_outputs
 from edge.loop.restarts import Restartable
 from edge.pose.registry import open_estimator
 from edge.recognition.form import Student, open_student
