@@ -110,10 +110,8 @@ def _make_all(videos: list[Video], estimators: TwoEstimators, manifest: Manifest
     for name, error in failed.items():
         console.print(f"failed: {name}: {error}")
     seen, matched = (sum(getattr(one, key) for one in done.values()) for key in ("seen", "matched"))
-    console.print(
-        f"{len(done)} of {len(videos)} videos in {config.out}, {len(failed)} failed; the cheap estimator found the "
-        f"person in {100 * matched / max(seen, 1):.1f} % of {seen} frames"
-    )
+    found = f"; the cheap estimator found the person in {100 * matched / seen:.1f} % of {seen} frames" if seen else ""
+    console.print(f"{len(done)} of {len(videos)} videos in {config.out}, {len(failed)} failed{found}")
     if signum:
         console.print("interrupted; the same command resumes")
         raise SystemExit(128 + signum)
