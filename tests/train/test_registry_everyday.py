@@ -154,4 +154,5 @@ def test_a_recorded_dataset_needs_its_folder(name: str, tmp_path: Path) -> None:
     told = r"no such dataset file|no pairs here|no .* file .* in this folder|no file such as"
     with pytest.raises(DataError, match=told) as caught:
         read_dataset(DataConfig(dataset=name, folder=tmp_path))
-    assert "--data.folder" in str(caught.value)
+    # No flag: it is --data.folder for a training, --data for an export.
+    assert "; give the f" in str(caught.value) and "--" not in str(caught.value)

@@ -58,7 +58,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise DataError(
             f"no pairs here: {FILE} is missing",
             where=folder,
-            hint="give the folder that make pairs wrote: --data.folder of a training, --pairs of fit-errors",
+            hint="give the folder that make pairs wrote",
         )
     refused, raw = partial(DataError, where=path, hint=MAKE_AGAIN), read_yaml(path, DataError, MAKE_AGAIN)
     if raw.pop("format", None) != FORMAT:

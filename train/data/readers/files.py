@@ -32,7 +32,7 @@ def read_arrays(
     path: Path, shapes: Mapping[str, str | None], instead: str = "", hint: str = COPY_AGAIN
 ) -> dict[str, NDArray[Any]]:
     """Read arrays of an .npz file. shapes: see :func:`check_arrays`. instead: what the folder may hold instead."""
-    _require_file(path, f"contains it, or {instead}," if instead else "contains it")
+    _require_file(path, f"contains it, or {instead}" if instead else "contains it")
     found = reading.read_npz(path, DataError, hint, tuple(shapes))
     check_arrays(path, found, shapes, hint)
     return found
@@ -100,7 +100,7 @@ def clip_slices(path: Path, lengths: NDArray[Any], frames: int) -> list[slice]:
 
 def _require_file(path: Path, contains: str) -> None:
     if not path.is_file():
-        raise DataError("no such dataset file", where=path, hint=f"give the folder that {contains} with --data.folder")
+        raise DataError("no such dataset file", where=path, hint=f"give the folder that {contains}")
 
 
 def _require_names(path: Path, found: dict[str, Any], names: Sequence[str]) -> None:

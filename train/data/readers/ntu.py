@@ -74,7 +74,7 @@ def _read(folder: Path, options: ReadOptions, name: str, split: str, actions: in
         raise DataError(
             f"no .skeleton file of {name} is in this folder or below it",
             where=folder,
-            hint="give the folder with S001C001P001R001A001.skeleton and so on with --data.folder",
+            hint="give the folder with S001C001P001R001A001.skeleton and so on",
         )
     parse = partial(parse_files, files, partial(_clip, split=split), options.workers, name)
     clips = cached_clips(options.cache, f"ntu{actions}-{split}", [*lists, *files], parse)

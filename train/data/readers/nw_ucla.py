@@ -49,7 +49,7 @@ def read_nw_ucla(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
         raise DataError(
             "no file such as a01_s01_e00_v01.json is in this folder or its subfolder all_sqe",
             where=folder,
-            hint="give the folder with these files with --data.folder",
+            hint="give the folder with these files",
         )
     clips = tuple(parse_files(files, read_clip, options.workers, "NW-UCLA"))
     split = "cross-view: views 1 and 2 train / view 3 tests"

@@ -97,6 +97,6 @@ def read_pickle(path: Path) -> Any:
         with path.open("rb") as stream:
             return _RestrictedUnpickler(stream, path).load()
     except FileNotFoundError as error:
-        raise DataError("no such dataset file", where=path, hint="give it with --data.folder") from error
+        raise DataError("no such dataset file", where=path, hint="give an existing file") from error
     except _DAMAGED as error:
         raise damaged(path, f"not a readable pickle: {error}") from error

@@ -64,7 +64,7 @@ def _file(folder: Path) -> Path:
     raise DataError(
         f"{len(found)} .pkl files are in this folder" if found else "no .pkl file is in this folder",
         where=folder,
-        hint="give the file itself with --data.folder",
+        hint="give the file itself",
     )
 
 
