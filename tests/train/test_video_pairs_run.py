@@ -72,14 +72,32 @@ def test_a_video_whose_process_crashes_fails_alone(videos: Path, tmp_path: Path)
     assert isinstance(found["second"], VideoResult) and found["second"].frames == 4
 
 
-@pytest.mark.usefixtures("blazepose_files")
-def test_a_stopped_run_abandons_a_video_at_the_next_frame(tmp_path: Path) -> None:
-    writer = cv2.VideoWriter(str(tmp_path / "long.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (320, 240))
+def test_a_stopped_run_repeats_no_further_video_after_a_crash(tmp_path: Path) -> None:
+    """Each would start a process."""
+    crashing = Crashing(PoseConfig(), PoseConfig(), 120)
+    jobs = [Job(str(n), tmp_path, tmp_path / f"{n}.npz", crashing, FollowConfig(), None) for n in range(20)]
+    shared, began = SharedState(), time.monotonic()
+    results = (result for result in process_videos(jobs, 1, shared) if result is not None)
+    assert next(results)[1] == "the process that read it crashed"
+    two_processes_s = time.monotonic() - began
+    shared.stop.set()
+    assert not list(results) and time.monotonic() - began < 3 * two_processes_s
+
+
+@pytest.fixture(scope="module")
+def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("long") / "long.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (320, 240))
     for _ in range(2000):
         writer.write(np.zeros((240, 320, 3), np.uint8))
     writer.release()
+    return path
+
+
+@pytest.mark.usefixtures("blazepose_files")
+def test_a_stopped_run_abandons_a_video_at_the_next_frame(long_video: Path, tmp_path: Path) -> None:
     estimators, shared = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120), SharedState()
-    job = Job("long", tmp_path / "long.avi", tmp_path / "long.npz", estimators, FollowConfig(), fps=None)
+    job = Job("long", long_video, tmp_path / "long.npz", estimators, FollowConfig(), fps=None)
     for result in process_videos([job], 1, shared):
         assert result is None
         if shared.frames.value:
@@ -87,15 +105,19 @@ def test_a_stopped_run_abandons_a_video_at_the_next_frame(tmp_path: Path) -> Non
     assert 0 < shared.frames.value < 1000 and not job.out.exists()
 
 
-def test_an_error_that_is_not_a_videos_stops_the_run(videos: Path, tmp_path: Path) -> None:
+def test_an_error_that_is_not_a_videos_stops_the_run_within_a_video(
+    videos: Path, long_video: Path, tmp_path: Path
+) -> None:
     (tmp_path / "stand").write_text("a file where a folder should be")
     estimators = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120)
-    names = [f"stand/{n % 2}.avi" for n in range(50)]
-    jobs = [Job(name, videos / name, pair_file(tmp_path, name), estimators, FollowConfig(), None) for name in names]
+    jobs = [
+        Job(path.stem, path, pair_file(tmp_path, f"stand/{path.name}"), estimators, FollowConfig(), None)
+        for path in (videos / "stand" / "0.avi", long_video)
+    ]
     shared = SharedState()
     with pytest.raises(OutputError, match=r"stand.*cannot be written"):
         list(process_videos(jobs, 1, shared))
-    assert shared.frames.value < 30, "the other videos were not processed"
+    assert shared.frames.value < 1000, "the long video was abandoned"
 
 
 @pytest.fixture(scope="module")
