@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -61,6 +61,17 @@ class Crashing(TwoEstimators):
         os._exit(9)
 
 
+@dataclass(frozen=True)
+class Marking(TwoEstimators):
+    """Estimators that leave a file where they are opened."""
+
+    mark: Path
+
+    def open(self) -> NoReturn:
+        self.mark.touch()
+        raise NotImplementedError
+
+
 def test_a_video_whose_process_crashes_fails_alone(videos: Path, tmp_path: Path) -> None:
     how, video = (PoseConfig(max_people=1), PoseConfig(max_people=1), 120), videos / "stand" / "0.avi"
     jobs = [
@@ -95,14 +106,19 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.usefixtures("blazepose_files")
-def test_a_stopped_run_abandons_a_video_at_the_next_frame(long_video: Path, tmp_path: Path) -> None:
-    estimators, shared = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120), SharedState()
-    job = Job("long", long_video, tmp_path / "long.npz", estimators, FollowConfig(), fps=None)
-    for result in process_videos([job], 1, shared):
+def test_a_stopped_run_abandons_a_video_at_the_next_frame_and_opens_no_more(long_video: Path, tmp_path: Path) -> None:
+    how, shared = (PoseConfig(max_people=1), PoseConfig(max_people=1), 120), SharedState()
+    marks = [tmp_path / str(n) for n in range(6)]
+    estimators = [TwoEstimators(*how), *(Marking(*how, mark) for mark in marks)]
+    jobs = [
+        Job(str(n), long_video, tmp_path / "a.npz", each, FollowConfig(), None) for n, each in enumerate(estimators)
+    ]
+    for result in process_videos(jobs, 1, shared):
         assert result is None
         if shared.frames.value:
             shared.stop.set()
-    assert 0 < shared.frames.value < 1000 and not job.out.exists()
+    assert 0 < shared.frames.value < 1000 and not jobs[0].out.exists()
+    assert not marks[-1].exists(), "only those that the process held already were opened"
 
 
 def test_an_error_that_is_not_a_videos_stops_the_run_within_a_video(
