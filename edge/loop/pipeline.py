@@ -104,7 +104,10 @@ class Pipeline:
         ]
         try:
             self._start([watchdog, *stages])
-            self._done.wait()
+            # Python keeps a signal until this thread wakes, and one that comes as the wait begins, or that the kernel
+            # gives to another thread, does not wake it.
+            while not self._done.wait(CHECK_INTERVAL_S):
+                pass
         except KeyboardInterrupt as error:  # in a program that does not handle it
             self._fail(error)
         self._end()

@@ -158,6 +158,20 @@ def test_signals_while_outputs_are_completed_do_not_discard_them(action):
     assert 1 <= outcome.frames == len(kept.results) and kept.left == "well"
 
 
+def test_a_signal_that_does_not_wake_the_main_thread_ends_a_run_too(action):
+    """Python keeps it until that thread wakes: the kernel gave it to another, or it came just before the wait."""
+
+    def interrupt(result):
+        if result.frame.index == 3:
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    source = Frames(4000, pause_s=0.001)
+    running = pipeline(source, Scripted(), action, on_result=interrupt)
+    with interruptible(running.stop) as stop:
+        outcome = running.run()
+    assert stop.exit_code == 143 and source.cancelled and 3 < outcome.frames < 3000
+
+
 @pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_in_a_program_without_handlers_is_raised_when_the_run_has_ended(action):
     kept, source = Kept(), Frames(10_000, pause_s=0.001)

@@ -122,7 +122,7 @@ def test_a_damaged_file_is_named_with_the_line(tmp_path: Path, damage, said: str
 
 
 def test_binary_files_other_names_and_empty_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no \.skeleton file of NTU RGB\+D 60 .*--data\.folder"):
+    with pytest.raises(DataError, match=r"no \.skeleton file of NTU RGB\+D 60 .*with S001C001P001R001A001\.skeleton"):
         read_ntu60(tmp_path)
     (tmp_path / NAME).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"A013\.skeleton: not readable as text"):

@@ -84,7 +84,7 @@ def test_a_clip_without_a_seen_joint_is_refused(tmp_path: Path) -> None:
 
 
 def test_truncated_missing_and_oddly_named_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no file such as a01_s01_e00_v01\.json .*--data\.folder"):
+    with pytest.raises(DataError, match=r"no file such as a01_s01_e00_v01\.json .*the folder with these files"):
         read_nw_ucla(tmp_path)
     path = write(tmp_path, "a01_s01_e00_v01", skeletons())
     path.write_text(path.read_text()[:200])
