@@ -1,4 +1,4 @@
-"""A fake flashed Orin for docker/run: the files that it reads, and a docker that logs its arguments."""
+"""A fake flashed Orin for docker/run: the files that it reads, a docker that logs its arguments, and a disk."""
 
 import os
 import shlex
@@ -32,9 +32,16 @@ esac
 """
 
 
+# Blocks of 1024 bytes, as df -Pk prints: 26 GB are free, whatever this machine's own disk has.
+DF = """#!/bin/sh
+echo Filesystem 1024-blocks Used Available Capacity Mounted on
+echo /dev/mmcblk0p1 59000000 33000000 26000000 56% /
+"""
+
+
 @pytest.fixture
 def flashed(tmp_path):
-    """A board with one USB camera: folder root has its files, bin a fake docker."""
+    """A board with one USB camera: folder root has its files, bin a fake docker and df."""
     files = {
         "root/etc/nv_tegra_release": R36,
         "root/etc/nvpmodel.conf": "",
@@ -48,11 +55,13 @@ def flashed(tmp_path):
         f"root/{KEY}": "a key",
         "root/etc/apt/sources.list.d/docker.list": "deb https://download.docker.com/linux/ubuntu jammy stable\n",
         "bin/docker": DOCKER,
+        "bin/df": DF,
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    (tmp_path / "bin/docker").chmod(0o755)
+    for program in ("docker", "df"):
+        (tmp_path / "bin" / program).chmod(0o755)
     return tmp_path
 
 
