@@ -84,7 +84,8 @@ def split_addends(model: onnx.ModelProto) -> onnx.ModelProto:
         nodes.append(node)
         if node.op_type != "Gemm" or len(node.input) < 3 or attributes(node).get("beta", 1) != 1:
             continue
-        if np.ndim(graph.constants.get(node.input[2], np.empty((0, 0)))) < 2:
+        constant = graph.constants.get(node.input[2])
+        if constant is not None and constant.ndim < 2:
             continue
         product, addend = f"{node.output[0]}.product", node.input.pop()
         total = node.output[0]
