@@ -90,6 +90,8 @@ class _Parser(ArgumentParser):
     """Prints errors on one line, without the usage block."""
 
     commands: Sequence[str] = ()
+    file: str | None = None
+    """What ``--config`` names, while it is read."""
 
     def __init__(self, *, usage: str | None = SUPPRESS, **options: Any) -> None:
         """usage: as argparse's. jsonargparse makes parsers of its own for optional groups of keys, which need none."""
@@ -99,7 +101,19 @@ class _Parser(ArgumentParser):
         if not self.exit_on_error:  # of an optional group of keys, whose error the command's parser reports
             super().error(message, ex)
         what, command = usage_error(without_passwords(message), self.commands)
-        _fail(f"{what}; see `{' '.join(filter(None, (self.prog, command)))} --help`")
+        where = f"{self.file}: " if self.file else ""
+        _fail(f"{where}{what}; see `{' '.join(filter(None, (self.prog, command)))} --help`")
+
+    def parse_path(self, path: Any, *args: Any, **options: Any) -> Namespace:
+        """As jsonargparse's, but unknown keys are found here, where their file is known, not after the flags."""
+        self.file = path
+        found: Namespace = super().parse_path(path, *args, **options)
+        try:
+            self.validate(found, skip_required=True)
+        except KeyError as error:
+            self.error(str(error), error)
+        self.file = None
+        return found
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Print the help. Raises OutputError where argparse would ignore that it cannot be written."""

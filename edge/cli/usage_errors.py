@@ -10,6 +10,8 @@ _REWORDED = (
     (r"argument (--\S+): expected one argument", r"\1 needs a value; one that begins with - is given as \1=-..."),
     # An optional group of keys, such as data.pairs.estimator_errors.
     (r"Parser key \"(\S+)\": .+ Option '(\S+)' is not accepted .+", r"unknown key '\1.\2'"),
+    (r"Group '(\S+)' does not accept option '(\S+)'", r"unknown key '\1.\2'"),
+    (r"Option ('\S+') is not accepted", r"unknown key \1"),
     (
         r'Parser key "(\S+)": .+ Parser key "(\S+)": Expected an? (.+?)\. Got value: (.+?) (?:- Expected|Given ).+',
         r"\1.\2 takes \3, not \4",
@@ -34,7 +36,7 @@ _REWORDED = (
         r"\1 needs keys below it or a YAML file, not \2",
     ),
     (r'Parser key "(\S+)": (?:.+ - Parser key "\S+": )?(.+)', r"\1: \2"),
-    (r"Problems parsing config: (.+)", r"the configuration file is not valid YAML: \1"),
+    (r"Problems parsing config: (.+)", r"not valid YAML: \1"),
     (r"Unexpected config:.*", r"the configuration file has no keys"),
     (r"<class '(?:\w+\.)*(\w+)'>", r"\1"),
     (r"typing\.Literal\[(.+?)\]", r"\1"),

@@ -13,8 +13,8 @@ def configured(folder: Path, text: str) -> Argv:
 rows(
     configured,
     {
-        "trakcer:\n  birth_hits: 3\n": "trakcer",
-        "recogniser:\n  smoothign: 3\n": "recogniser.smoothign",
+        "trakcer:\n  birth_hits: 3\n": "run.yaml: unknown key 'trakcer.birth_hits'",
+        "recogniser:\n  smoothign: 3\n": "run.yaml: unknown key 'recogniser.smoothign'",
         "tracker:\n  birth_hits: often\n": "tracker.birth_hits",
         "decisions:\n  min_score: 40\n": "decisions: min_score is 40.0; give a number in [0, 1]",
         "tracker:\n  birth_hits:\n": "tracker.birth_hits has no value; give one, or leave the key out",

@@ -158,6 +158,35 @@ def test_a_wrong_key_or_value_in_yaml_is_named(capsys, tmp_path, text, names):
     assert names in fails(capsys, "run", "--config", yaml(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("sorce: b\n", "unknown key 'sorce'"),
+        ("clip: {fsp: 3}\n", "unknown key 'clip.fsp'"),
+        ("clip: clip.yaml\n", "unknown key 'clip.fsp'"),
+        ("night: {fsp: 3}\n", "unknown key 'night.fsp'"),
+        ("threads: many\n", "threads takes int, not many"),
+        ("source: [\n", "not valid YAML: line 2"),
+        ("", "the configuration file has no keys"),
+    ],
+)
+def test_an_error_in_yaml_names_the_file(capsys, tmp_path, text, says):
+    (tmp_path / "clip.yaml").write_text("fsp: 3\n")
+    config = yaml(tmp_path, text)
+    assert f"error: {config}: {says}" in fails(capsys, "run", "--source", "0", "--config", config)
+
+
+def test_an_error_in_a_flag_does_not_name_the_file_read_before_it(capsys, tmp_path):
+    line = fails(capsys, "run", "--config", yaml(tmp_path, "source: a\n"), "--threads", "many")
+    assert line == "error: threads takes int, not many; see `python -m edge run --help`\n"
+
+
+def test_a_group_of_keys_may_be_a_file_beside_the_configuration(tmp_path):
+    (tmp_path / "clip.yaml").write_text("fps: 3\n")
+    command_line("run", "--config", yaml(tmp_path, "source: a\nclip: clip.yaml\n"))
+    assert ran.pop() == Run(source="a", clip=Clip(fps=3.0))
+
+
 def test_a_value_that_a_dataclass_rejects_is_one_line(capsys):
     line = fails(capsys, "run", "--source", "0", "--clip.fps", "0")
     assert line == "error: clip: a rate of 0.0 Hz; give one above 0\n"
