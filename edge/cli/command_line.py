@@ -63,7 +63,7 @@ _REWORDED_HELP = (
     (r"<class '(\w+)'>", r"\1"),
     (r"type: Literal\[.+?\]( \| null)?, ", ""),  # the flag itself lists the choices
     (r"Optional\[Literal\[(.+?)\]\]", r"\1 or null"),
-    (r"Optional\[(tuple\[.+?\])\]", r"\1 | null"),
+    (r"Optional\[tuple\[Path, Path\]\]", "two paths or null"),
     (r"tuple\[(?:Literal\[(.+?)\]|(\w+)), \.\.\.\]", r"list of \1\2"),
     (r"type: bool, default: True", "default: true"),
     (r"type: bool, default: False", "default: false"),

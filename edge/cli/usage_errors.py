@@ -42,6 +42,8 @@ _REWORDED = (
     (r"typing\.Literal\[(.+?)\]", r"\1"),
     (r"\b(?:\w+\.)+Path\b", "Path"),
     (r", NoneType\b", " or null"),
+    (r"tuple\[Path, Path\]", "two paths"),
+    (r"takes tuple, not", "takes a list in brackets, not"),
     # jsonargparse 4.49 puts it first.
     (r"takes NoneType, (.+), not", r"takes \1 or null, not"),
 )
