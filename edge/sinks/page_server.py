@@ -191,6 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"not found\n")
 
+    do_HEAD = do_GET
+
     def _refusal(self, given: str) -> str | None:
         """Why access is refused; None if it is granted."""
         token = self.server.token
@@ -226,15 +228,17 @@ class _Handler(BaseHTTPRequestHandler):
             text = f"{self.server.cookie}={self.server.token}; HttpOnly; SameSite=Strict; Path=/"
             self.send_header("Set-Cookie", text)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def _stream(self, viewer: str) -> None:
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
+        images = () if self.command == "HEAD" else self.server.page.images(viewer)
         try:
-            for jpeg in self.server.page.images(viewer):
+            for jpeg in images:
                 head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                 self.wfile.write(head.encode() + jpeg + b"\r\n")
         except OSError:

@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -31,6 +32,23 @@ def test_a_disconnect_during_a_request_prints_nothing(capfd):
         assert get(url + "state")[0] == 200
         time.sleep(0.1)
     assert capfd.readouterr() == ("", "")
+
+
+def answer(url, method, path):
+    """The lines of the head, and the first byte after it; of a HEAD all that is sent."""
+    with socket.create_connection(("127.0.0.1", urlsplit(url).port), timeout=10) as connection:
+        connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        with connection.makefile("rb") as sent:
+            head = [line for line in iter(sent.readline, b"\r\n") if not line.startswith(b"Date:")]
+            return head, sent.read(1)
+
+
+@pytest.mark.parametrize("path", ["/", *(f"/{name}?token=secret" for name in ("", "state", "stream", "nowhere"))])
+def test_head_is_answered_as_get_without_a_body(path):
+    with serving(token="secret") as (_, show, url):
+        show(result(n=0, image=np.zeros((48, 64, 3), np.uint8)))
+        (asked, nothing), (got, something) = answer(url, "HEAD", path), answer(url, "GET", path)
+    assert asked == got and len(something) == 1 and not nothing
 
 
 def test_connections_beyond_the_limit_are_refused_and_served_again_later(monkeypatch):
