@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 FAILED = 1
-"""A check failed."""
+"""A check failed, or some of the videos did."""
 USER_ERROR = 2
 """The user can fix it; one line on stderr says how."""
 INTERRUPTED = 128 + signal.SIGINT

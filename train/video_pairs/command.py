@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import edge
 from edge.cli.console import console
+from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import interruptible
 from edge.contract.errors import DataError
 from edge.contract.files import wrap_write_errors
 from edge.contract.intervals import require_in
 from edge.contract.reading import read_npz
+from edge.machine import package_version
 from edge.pose.registry import PoseConfig
 from train.lock_file import exclusive
 from train.status_column import StatusColumn
@@ -28,8 +29,6 @@ from train.video_pairs.workers import Job, SharedState, process_videos
 from train.worker_pool import wrap_lock_errors
 
 LOCK = "pairs.lock"
-FAILED = 1
-"""Exit code when some videos failed; 2 is for bad input."""
 SUBJECT = "the track of the good estimator with the largest sum of body heights; see train/video_pairs/follow.py"
 
 
@@ -167,10 +166,6 @@ def _earlier_result(video: Path, pair: Path) -> VideoResult | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {"skd-edge": edge.__version__}
-    for package in ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "openvino", "ai-edge-litert"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    packages = ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "openvino", "ai-edge-litert")
+    found = {package: version for package in packages if (version := package_version(package)) is not None}
+    return {"skd-edge": edge.__version__, **found}
