@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 R35 = "# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref, EABI: aarch64"
 R36 = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64"
+R38 = "# R38 (release), REVISION: 2.0, GCID: 41844464, BOARD: generic, EABI: aarch64"
 LIST = "etc/apt/sources.list.d/nvidia-l4t-apt-source.list"
 KEY = "etc/apt/trusted.gpg.d/jetson-ota-public.asc"
 DLA_COMPILER = "usr/lib/aarch64-linux-gnu/nvidia/libnvdla_compiler.so"
