@@ -17,6 +17,7 @@ from bad_input import (  # noqa: F401 each adds its rows to the table
     pose_recordings,
     sources,
     training,
+    verification,
 )
 from bad_input.table import TABLE
 from programs import PROGRAMS, program
