@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,5 @@ def estimator(engine: Engine, family: Family, file: Path | None = None) -> Heatm
 
 def pose_inputs(network: Path, family: Family, images: Sequence[Image]) -> list[NDArray[Any]]:
     """Return the network's input for each image, (1, 3, H, W) float32 or (1, H, W, 3) uint8."""
-    device = estimator(open_engine(network), family, network)
-    inputs = [device.network_input(image) for image in images]
-    device.close()
-    return inputs
+    with closing(estimator(open_engine(network), family, network)) as device:
+        return [device.network_input(image) for image in images]

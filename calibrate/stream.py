@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,8 @@ def quantise_stream(config: StreamConfig) -> None:
 
 def _logits(folder: Path, precision: Precision, clips: Float32) -> Float32:
     """Return logits (N, K) of clips (N, C, T, V, 1), each streamed from fresh states."""
-    stream = open_stream(folder, precision, threads=1)
-    logits = stream.logits(clips)
-    stream.close()
-    return logits
+    with closing(open_stream(folder, precision, threads=1)) as stream:
+        return stream.logits(clips)
 
 
 def _chosen_method(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Method:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,7 +78,5 @@ def _clips(pairs: PairDataset, indices: NDArray[np.int64], see: str) -> Float32:
 
 
 def _logits(path: Path, clips: Float32) -> Float32:
-    engine = OnnxRuntimeEngine(path, threads=1)
-    logits = logits_of(engine, clips, path.name)
-    engine.close()
-    return logits
+    with closing(OnnxRuntimeEngine(path, threads=1)) as engine:
+        return logits_of(engine, clips, path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,7 +185,5 @@ def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> 
 
 def onnx_logits(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits (N, K) of an exported network for clips (N, C, T, V, M), computed by the engine that the device uses."""
-    engine = open_engine(path)
-    parts = [engine.run({INPUT: clips[i : i + 64]})[OUTPUT] for i in range(0, len(clips), 64)]
-    engine.close()
-    return np.concatenate(parts)
+    with closing(open_engine(path)) as engine:
+        return np.concatenate([engine.run({INPUT: clips[i : i + 64]})[OUTPUT] for i in range(0, len(clips), 64)])

@@ -7,6 +7,8 @@ it, and the search for local maxima of the heatmaps after it.
 from __future__ import annotations
 
 import copy
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +45,7 @@ def export_pose(config: PoseExportConfig) -> None:
     network = trt_pose_network(config.backbone, config.weights).eval()
     from_pixels = _FromPixels(network, about.first).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
-
-    def check(partial: Path) -> None:
-        _check(partial, network, pixels)
-
+    check = partial(_check, network=network, pixels=pixels)
     write_network(from_pixels, (torch.from_numpy(pixels),), out, inputs=[INPUT], outputs=list(OUTPUTS), check=check)
     kind = "untrained" if config.weights is None else config.weights.name
     console.print(f"{out}: {config.backbone}, {kind}; quantise it with `python -m calibrate pose`")
@@ -77,9 +76,8 @@ class _FromPixels(nn.Module):
 
 def _check(exported: Path, network: nn.Module, pixels: Image) -> None:
     """Raise DataError unless the file computes from BGR bytes what the original network computes from the RGB image."""
-    engine = open_engine(exported)
-    given = engine.run({INPUT: pixels})
-    engine.close()
+    with closing(open_engine(exported)) as engine:
+        given = engine.run({INPUT: pixels})
     image = torch.from_numpy(pixels[..., ::-1].copy()).permute(0, 3, 1, 2).float() / 255
     image = (image - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(DEVIATION).view(3, 1, 1)
     with torch.inference_mode():
