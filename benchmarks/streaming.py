@@ -116,16 +116,12 @@ def candidates(folder: Path) -> list[Candidate]:
     for frames, steps in ((CYCLE, folder), (1, folder / "steps_of_1")):
         for precision in ("fp32", "int8"):
             name = f"step of {frames} frame{'s' * (frames > 1)}, {precision.upper()}"
-            found.append(Candidate(name, precision, Stream(open_stream(steps, precision, threads=1)), frames))
+            found.append(Candidate(name, precision, _steps(open_stream(steps, precision, threads=1)), frames))
     return found
 
 
-class Stream:
-    def __init__(self, network: StreamNetwork) -> None:
-        self._network, self.person = network, network.new_stream()
-
-    def __call__(self, frame: Float32) -> Float32 | None:
-        return self._network.step(self.person, frame)
+def _steps(network: StreamNetwork) -> Callable[[Float32], Float32 | None]:
+    return partial(network.step, network.new_stream())
 
 
 def loop_table(folder: Path, seconds: int) -> Table:
@@ -200,7 +196,7 @@ def main() -> None:
     peer = ContinualInference.of(network, FRAMES // CYCLE)
     with torch.inference_mode():
         if peer is not None:
-            gap = difference(Stream(open_stream(folder / "steps_of_1", threads=1)), peer)
+            gap = difference(_steps(open_stream(folder / "steps_of_1", threads=1)), peer)
             note = f"largest difference of a logit to continual-inference {peer.version}: {gap:.1e}"
             measured.append(Candidate(f"continual-inference {peer.version}, PyTorch", "fp32", peer, 1))
         clip = smooth_motion(FRAMES)

@@ -34,7 +34,7 @@ _LATEST_SINK = "appsink drop=true max-buffers=1 sync=false"
 _LOSSLESS_SINK = "appsink sync=false"
 _PARSERS = {"h264": "h264parse", "h265": "h265parse"}
 _DEMUXERS = {".mp4": "qtdemux", ".mov": "qtdemux", ".mkv": "matroskademux", ".webm": "matroskademux"}
-_CAMERA_CODECS = {"mjpeg": "image/jpeg", "h264": "video/x-h264"}
+_USB_CODECS = {"mjpeg": ("image/jpeg", "nvv4l2decoder mjpeg=1"), "h264": ("video/x-h264", "h264parse ! nvv4l2decoder")}
 
 
 def csi_pipeline(sensor: int, config: CaptureConfig) -> str:
@@ -47,14 +47,12 @@ def csi_pipeline(sensor: int, config: CaptureConfig) -> str:
 
 def v4l2_pipeline(device: str, config: CaptureConfig) -> str:
     """A USB camera, with JPEG (not on Thor) or H.264 decoded in hardware."""
-    codec = config.codec or "mjpeg"
-    caps = _CAMERA_CODECS[codec]
+    caps, decoder = _USB_CODECS[config.codec or "mjpeg"]
     if config.width and config.height:
         caps += f", width={config.width}, height={config.height}"
     if config.fps:
         caps += f", framerate={_rate(config.fps)}"
-    decoder = {"mjpeg": ("nvv4l2decoder mjpeg=1",), "h264": ("h264parse", "nvv4l2decoder")}[codec]
-    return " ! ".join((f"v4l2src device={_quoted(device)}", caps, *decoder, *_to_bgr(config.flip), _LATEST_SINK))
+    return " ! ".join((f"v4l2src device={_quoted(device)}", caps, decoder, *_to_bgr(config.flip), _LATEST_SINK))
 
 
 def rtsp_pipeline(url: str, config: CaptureConfig) -> str:

@@ -32,10 +32,7 @@ class DoctorConfig:
 def doctor(config: DoctorConfig) -> None:
     """Print findings to stdout. The exit code is 1 if a check failed, else 0."""
     findings = run_checks(ThisHost(), config.bundle)
-    if config.json:
-        print_data(as_json(findings))
-    else:
-        print_data(as_text(findings))
+    print_data(as_json(findings) if config.json else as_text(findings))
     if any(finding.status == "fail" for finding in findings):
         raise SystemExit(FAILED)
 
