@@ -60,31 +60,17 @@ COMMANDS = {
             "python -m edge run --config configs/edge/jetson.yaml --source /dev/video0 --sinks.json people.jsonl",
         ),
     ),
-    "check": Command(
-        CheckConfig,
-        check,
-        ("python -m edge check --bundle bundles/everyday",),
-    ),
+    "check": Command(CheckConfig, check, ("python -m edge check --bundle bundles/everyday",)),
     "threshold": Command(
-        ThresholdConfig,
-        threshold,
-        ("python -m edge threshold --bundle bundles/everyday --clips runs/test.npz",),
+        ThresholdConfig, threshold, ("python -m edge threshold --bundle bundles/everyday --clips runs/test.npz",)
     ),
     "doctor": Command(
-        DoctorConfig,
-        doctor,
-        ("python -m edge doctor", "python -m edge doctor --json --bundle bundles/everyday"),
+        DoctorConfig, doctor, ("python -m edge doctor", "python -m edge doctor --json --bundle bundles/everyday")
     ),
     "soak": Command(
-        SoakConfig,
-        soak,
-        ("python -m edge soak --minutes 10", "python -m edge soak --minutes 480 --report soak.json"),
+        SoakConfig, soak, ("python -m edge soak --minutes 10", "python -m edge soak --minutes 480 --report soak.json")
     ),
-    "demo": Command(
-        DemoConfig,
-        demo,
-        ("python -m edge demo", "python -m edge demo --source 0 --show"),
-    ),
+    "demo": Command(DemoConfig, demo, ("python -m edge demo", "python -m edge demo --source 0 --show")),
     "bench": Command(
         BenchConfig,
         bench,

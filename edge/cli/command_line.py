@@ -164,11 +164,7 @@ def _made(config: type, given: Namespace, at: str = "") -> Any:
 def _parser(program: str, about: str, commands: Mapping[str, Command]) -> _Parser:
     # The parent's formatter applies to sub-commands too.
     parser = _Parser(
-        prog=f"python -m {program}",
-        usage=None,
-        description=about,
-        allow_abbrev=False,
-        formatter_class=_HelpFormatter,
+        prog=f"python -m {program}", usage=None, description=about, allow_abbrev=False, formatter_class=_HelpFormatter
     )
     parser.add_argument(
         "--version", action="version", version=f"skd-edge {edge.__version__}", help="Print the version and exit."

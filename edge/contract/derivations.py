@@ -51,10 +51,7 @@ DERIVED: dict[str, tuple[Derivation, ...]] = {
     "neck": (_all("shoulder_centre"), _all("left_shoulder right_shoulder"), _all("c7 clavicle")),
     "shoulder_centre": (_all("left_shoulder right_shoulder"), _all("c7 clavicle")),
     "spine": (_all("left_shoulder right_shoulder left_hip right_hip"), _all("t10 sternum")),
-    "hip_centre": (
-        _all("left_hip right_hip"),
-        _all(" ".join(_HIP.replace("*", side) for side in ("left", "right"))),
-    ),
+    "hip_centre": (_all("left_hip right_hip"), _all(" ".join(_HIP.replace("*", side) for side in ("left", "right")))),
     **_sides({"*_hand": "*_index *_pinky"}, _any),
     **_sides({"*_wrist": "*_wrist_thumb *_wrist_little"}, _any),
     **_sides(

@@ -17,11 +17,7 @@ MAX_GAP_RATIO = 2.0
 
 
 def interpolate_cubic(
-    linear: Float32,
-    keypoints: Float32,
-    times_s: NDArray[np.float64],
-    at_s: NDArray[np.float64],
-    max_gap_s: float,
+    linear: Float32, keypoints: Float32, times_s: NDArray[np.float64], at_s: NDArray[np.float64], max_gap_s: float
 ) -> Float32:
     """Keypoints (T, V, 3) at the times ``at_s`` (T,): cubic where possible, elsewhere ``linear`` (T, V, 3).
 

@@ -42,13 +42,7 @@ JETPACK_MAJOR = {32: 4, 34: 5, 35: 5, 36: 6, 38: 7, 39: 7}
 MIN_JETPACK = 6
 """The first JetPack whose TensorRT has bindings for a Python version that this project supports."""
 
-CHIPS = {
-    "tegra210": "Nano, TX1",
-    "tegra186": "TX2",
-    "tegra194": "Xavier",
-    "tegra234": "Orin",
-    "tegra264": "Thor",
-}
+CHIPS = {"tegra210": "Nano, TX1", "tegra186": "TX2", "tegra194": "Xavier", "tegra234": "Orin", "tegra264": "Thor"}
 LAST_JETPACK = {"tegra210": 4, "tegra186": 4, "tegra194": 5}
 """The last JetPack for chips that newer ones do not support."""
 

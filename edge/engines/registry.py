@@ -19,11 +19,7 @@ cuda: ONNX Runtime on an NVIDIA GPU, for .onnx only."""
 
 
 def open_engine(
-    path: Path,
-    *,
-    threads: int = 0,
-    runtime: Runtime = "auto",
-    rewrite: Callable[[Path], bytes] | None = None,
+    path: Path, *, threads: int = 0, runtime: Runtime = "auto", rewrite: Callable[[Path], bytes] | None = None
 ) -> Engine:
     """Open a network file with the runtime for its suffix (.onnx, .tflite or .engine), or with OpenVINO.
 

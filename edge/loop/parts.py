@@ -63,10 +63,7 @@ def open_parts(config: RunConfig, source: Source | None = None) -> Iterator[Part
         require_outputs(config, source)
         window = stack.enter_context(open_window()) if config.sinks.show else None
         recogniser = Restartable(
-            "action",
-            lambda: open_student(bundle, config.recogniser, config.decisions),
-            config.restarts,
-            print_warning,
+            "action", lambda: open_student(bundle, config.recogniser, config.decisions), config.restarts, print_warning
         )
         stack.callback(recogniser.close)
         pose = _pose_stage(source, config)

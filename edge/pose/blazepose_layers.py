@@ -93,12 +93,7 @@ def refine_points(network: TfliteNetwork, points: int, heatmaps: int) -> int:
     _, height, width, _ = network.shape(heatmaps)
     # Axes: joint; x and y, or one value for both; cell of the joint's window.
     cells = WINDOW**2
-    xy, one, xy_of_cells, one_of_cells = (
-        (USED, 2, 1),
-        (USED, 1, 1),
-        (USED, 2, cells),
-        (USED, 1, cells),
-    )
+    xy, one, xy_of_cells, one_of_cells = ((USED, 2, 1), (USED, 1, 1), (USED, 2, cells), (USED, 1, cells))
 
     extent, reach = np.array([[[width], [height]]]), np.arange(WINDOW) - WINDOW // 2
     window = np.stack(np.meshgrid(reach, reach)).reshape(1, 2, cells)

@@ -55,11 +55,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest. Raises DataError if it is absent, damaged or of another format."""
     path = folder / FILE
     if not path.is_file():
-        raise DataError(
-            f"no pairs here: {FILE} is missing",
-            where=folder,
-            hint="give the folder that make pairs wrote",
-        )
+        raise DataError(f"no pairs here: {FILE} is missing", where=folder, hint="give the folder that make pairs wrote")
     refused, raw = partial(DataError, where=path, hint=MAKE_AGAIN), read_yaml(path, DataError, MAKE_AGAIN)
     if raw.pop("format", None) != FORMAT:
         raise refused(f"not of format {FORMAT}")
