@@ -12,7 +12,7 @@ def action(score, label="jumping_jacks"):
     return Action(label, score, np.array([score, 1 - score], np.float32))
 
 
-def person(track_id=1, x=120.0, y=60.0, *, scale=1.0, score=0.9, does=None, fill=1.0):
+def pose(x, y, scale=1.0, score=0.9):
     """A standing body 100 wide and 200 high at x, y (times ``scale``)."""
     joints = [
         (50, 0), (20, 40), (80, 40), (10, 80), (90, 80), (0, 110), (100, 110),
@@ -20,7 +20,11 @@ def person(track_id=1, x=120.0, y=60.0, *, scale=1.0, score=0.9, does=None, fill
     ]  # fmt: skip
     keypoints = np.ones((13, 3), np.float32)
     keypoints[:, :2] = np.array(joints) * scale + (x, y)
-    return Person(track_id, Pose(keypoints, score), fill, does)
+    return Pose(keypoints, score)
+
+
+def person(track_id=1, x=120.0, y=60.0, *, scale=1.0, score=0.9, does=None, fill=1.0):
+    return Person(track_id, pose(x, y, scale, score), fill, does)
 
 
 def result(*people, n=0, fps=25.0, image=None):
