@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
@@ -24,6 +23,7 @@ from train.data.registry import read_dataset
 from train.evaluate import accuracy, predict
 from train.hardware import on_gpu
 from train.progress import RESUMES
+from train.progress_bar import ProgressBar
 from train.report import read_report
 from train.teach import train_student, train_teacher
 from train.worker_pool import WorkerPool
@@ -34,12 +34,9 @@ def ablation(config: AblationConfig) -> None:
     results: list[Result] = []
     students = list(_students(config))
     jobs = config.jobs or (1 if on_gpu(config.hardware) else os.cpu_count() or 1)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with (
-        WorkerPool(jobs, _silence_console) as pool,
-        Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress,
-    ):
-        bar = progress.add_task(f"{config.data.dataset}, trainings", total=len(config.seeds) + len(students))
+    with WorkerPool(jobs, _silence_console) as pool, ProgressBar(console) as progress:
+        trainings = len(config.seeds) + len(students)
+        bar = progress.add_task(f"{config.data.dataset}, trainings", total=trainings, status="")
         try:
             running: dict[Future[list[Result]], int | None] = {
                 pool.submit(_train_teacher, _teacher(config, seed), config): seed for seed in config.seeds
@@ -48,7 +45,7 @@ def ablation(config: AblationConfig) -> None:
                 done = next(as_completed(running))
                 seed = running.pop(done)
                 results += done.result()
-                progress.advance(bar)
+                progress.update(bar, advance=1)
                 # A student needs the teacher of its seed.
                 for drop, student in students:
                     if student.seed == seed:

@@ -1,4 +1,4 @@
-"""Report a training's progress: a progress bar, and scalars for TensorBoard."""
+"""Report a training's progress: a bar, or lines without a terminal, and scalars for TensorBoard."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from lightning_fabric import Fabric
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from edge.cli.console import console
 from edge.contract.files import wrap_write_errors
-from train.status_column import StatusColumn
+from train.progress_bar import ProgressBar
 
 RESUMES = "finished epochs are kept; the same command resumes"
 
@@ -30,7 +29,6 @@ def training_progress(
     if not fabric.is_global_zero:
         yield lambda latest, rate: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn())
     curves = out / "tensorboard"
     with wrap_write_errors(curves):
         curves.mkdir(exist_ok=True)
@@ -38,7 +36,7 @@ def training_progress(
         with TemporaryFile(dir=curves, buffering=0) as probe:
             probe.write(bytes(4096))
         writer = SummaryWriter(str(curves), purge_step=done + 1)
-    with Progress(*columns, StatusColumn(), console=console) as progress:
+    with ProgressBar(console) as progress:
         bar = progress.add_task(out.name, total=epochs, completed=done, status="")
 
         def report(latest: dict[str, float], rate: float) -> None:

@@ -125,6 +125,7 @@ def test_a_student_is_compared_class_by_class_with_the_baseline_and_its_adapter_
     config = replace(student_config(tmp_path / "run", teacher), baseline=teacher, optimiser=replace(SHORT, epochs=1))
     train_student(config)
     said = " ".join(capsys.readouterr().err.split())
+    assert "run 1/1, 0:00:00 left task " in said, "without a terminal, each epoch is a line"
     assert f"on LQ, taught by {teacher.name}" in said and f"gain over {teacher.name}" in said
     assert (tmp_path / "run" / "gain.png").is_file()
     one, three = (load_checkpoint(run).extra["weight"] for run in (config.out, student))

@@ -6,8 +6,6 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 import edge
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
@@ -19,7 +17,7 @@ from edge.contract.reading import read_npz
 from edge.machine import package_version
 from edge.pose.registry import PoseConfig
 from train.lock_file import exclusive
-from train.status_column import StatusColumn
+from train.progress_bar import ProgressBar
 from train.video_pairs.estimate import VideoResult, result_of
 from train.video_pairs.follow import FollowConfig
 from train.video_pairs.manifest import Manifest, check_same_settings, pair_file, write_manifest
@@ -131,10 +129,9 @@ def _process_all(
             done[name] = earlier
         else:
             jobs.append(Job(name, source, pair, estimators, config.follow, config.fps))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with wrap_lock_errors():
         shared = SharedState()
-    with interruptible() as noted, Progress(*columns, StatusColumn(), console=console) as progress:
+    with interruptible() as noted, ProgressBar(console) as progress:
         bar = progress.add_task("videos", total=len(videos), completed=len(done), status="")
         for result in process_videos(jobs, min(config.workers or os.cpu_count() or 1, max(len(jobs), 1)), shared):
             if noted.signum:
