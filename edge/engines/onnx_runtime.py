@@ -41,7 +41,9 @@ _INSTALL_CUDA = (
     "pip uninstall onnxruntime, then pip install 'onnxruntime-gpu[cuda,cudnn]'; it needs a driver; or use engine auto"
 )
 _CHECK_GPU = "see what nvidia-smi shows: the driver, and the programs that use the GPU; or use engine auto"
-_NO_MEMORY = re.compile(r"(CUDA failure 2:|CUBLAS failure 3:|Failed to allocate memory) [^;]+")
+_NO_MEMORY = re.compile(
+    r"(CUDA failure 2:|CUBLAS failure 3:|CUDNN failure \d+:(?= \w+_ALLOC)|Failed to allocate memory) [^;]+"
+)
 _GPU_FAILURE = re.compile(r"(CUDA|CUDNN|CUDNN_FE|CUBLAS) failure [^;]+")
 _TURN_ON = "take a power mode with all cores (`python -m edge doctor` names one), or ONNX Runtime 1.27 on Python 3.11"
 
