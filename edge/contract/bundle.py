@@ -133,13 +133,14 @@ def write_manifest(
     """
     new = [] if made is None else [*made.iterdir()]
     replaced = {*former, *(path.name for path in new)}
-    kept = [path for path in folder.iterdir() if _belongs(path) and path.name not in replaced]
-    entries = {path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for path in [*kept, *new]}
-    raw = asdict(manifest) | {"files": dict(sorted(entries.items()))}
-    raw["classes"], raw["input_shape"] = list(manifest.classes), list(manifest.input_shape)
     with ExitStack() as files:
         # Left in reverse order: the manifest is replaced last, because files that it does not list do no harm.
         listed = files.enter_context(atomic_write(folder / MANIFEST))
+        # After the lock: a command that held it may just have replaced some of them.
+        kept = [path for path in folder.iterdir() if _belongs(path) and path.name not in replaced]
+        entries = {path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for path in [*kept, *new]}
+        raw = asdict(manifest) | {"files": dict(sorted(entries.items()))}
+        raw["classes"], raw["input_shape"] = list(manifest.classes), list(manifest.input_shape)
         listed.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
         for path in new:
             shutil.copyfile(path, files.enter_context(atomic_write(folder / path.name)))

@@ -3,6 +3,8 @@
 import hashlib
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from small_bundle import GIVEN
 
 from edge.contract.bundle import MANIFEST, REFERENCE, STUDENT_FP32, read_bundle, write_manifest
 from edge.contract.errors import BundleError
+from edge.contract.files import atomic_write
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,6 +81,17 @@ def test_what_a_device_built_and_what_a_killed_run_left_are_no_part_of_the_bundl
     (folder / "old.onnx").mkdir()
     write_manifest(folder, read_bundle(folder).manifest)
     assert set(read_bundle(folder).manifest.files) == {STUDENT_FP32, REFERENCE}
+
+
+def test_a_file_that_another_process_replaces_meanwhile_is_listed_as_it_is_then(folder):
+    with ThreadPoolExecutor() as pool:
+        with atomic_write(folder / MANIFEST) as others:
+            waits = pool.submit(write_manifest, folder, GIVEN)
+            time.sleep(0.5)
+            (folder / STUDENT_FP32).write_bytes(b"another graph")
+            others.write_text("the other's")
+        waits.result()
+    assert read_bundle(folder).file(STUDENT_FP32).read_bytes() == b"another graph"
 
 
 REPLACED = """
