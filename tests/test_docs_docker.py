@@ -64,7 +64,7 @@ def test_the_commands_of_docker_run_run(folder, flashed, board, capfd):
         must_run(command, capfd)
 
 
-def test_docker_has_these_flags(capfd):
+def test_docker_has_these_flags():
     docker = shutil.which("docker")
     if docker is None:
         pytest.skip("apt install docker.io")

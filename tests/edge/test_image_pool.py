@@ -99,7 +99,7 @@ def test_kept_images_of_a_video_stay_intact_and_the_others_share_few_buffers(tmp
 
 
 @pytest.mark.parametrize("images", [1, 2])
-def test_images_of_another_size_get_new_memory(tmp_path, images):
+def test_images_of_another_size_get_new_memory(images):
     pool = ImagePool()
     pool.add(np.zeros((4, 5, 3), np.uint8))
     copies = [pool.copy(np.full(SHAPE, n, np.uint8)) for n in range(images)]

@@ -105,7 +105,7 @@ def test_the_page_and_its_thread_end_with_the_loop():
         get(url)
 
 
-def test_an_exception_in_a_request_is_logged_once_in_one_line(monkeypatch, capfd):
+def test_an_exception_in_a_request_is_logged_once_in_one_line(capfd):
     page, messages = Page(Overlay(PENN), PENN, LatencyHistory(0), "", lambda: 1 / 0), []
     with page_sink(page, PageAddress("127.0.0.1", 0, None), messages.append):
         for _ in range(2):

@@ -272,7 +272,7 @@ def test_a_missing_stream_is_refused_in_one_line(bundle, bundle_folder):
         assert "recogniser.form" in str(refused.value)
 
 
-def test_a_stream_that_fails_the_self_test_is_refused(bundle, tmp_path):
+def test_a_stream_that_fails_the_self_test_is_refused(tmp_path):
     folder = tiny_bundle.add_stream(tiny_bundle.make(tmp_path / "tiny"), **KNOWN)
     opened(read_bundle(folder)).self_test(read_bundle(folder)).require("the student")
     with np.load(folder / "stream.reference.npz") as reference:
