@@ -101,6 +101,58 @@ def test_a_hidden_limb_is_hidden_throughout_the_clip() -> None:
     assert low <= hidden.all(axis=1).sum() <= high
 
 
+LIMBS = {
+    frozenset(f"{side}_{part}" for side in sides for limb in limbs for part in limb[first:])
+    for sides in (("left",), ("right",), ("left", "right"))
+    for limbs in ([("elbow", "wrist")], [("knee", "ankle")], [("elbow", "wrist"), ("knee", "ankle")])
+    for first in (0, 1)
+}
+"""What may be hidden at once: arms, legs or both, of one side or both, whole or their ends."""
+
+
+def test_the_stated_share_of_clips_hides_limbs_whole_or_their_ends_throughout_or_in_a_part() -> None:
+    clips, hidden, throughout, kinds = 1500, 0, 0, set()
+    for seed in range(clips):
+        unseen = estimated(seed, 200, hidden=0.3)[..., 2] == 0
+        if not unseen.any():  # one of 400 hidden clips hides a part of no length
+            continue
+        joints = frozenset(PENN.joints[i] for i in np.flatnonzero(unseen.any(axis=0)))
+        (start, *_), (*_, last) = [np.flatnonzero(unseen.any(axis=1))] * 2
+        assert unseen.sum() == (last + 1 - start) * len(joints), "all of them in one unbroken part"
+        hidden, throughout = hidden + 1, throughout + (last + 1 - start == 200)
+        kinds.add(joints)
+    assert kinds == LIMBS
+    low, high = binom.interval(0.9999, clips, 0.3)
+    assert low <= hidden <= high
+    low, high = binom.interval(0.9999, hidden, 0.5)
+    assert low <= throughout <= high
+
+
+def test_hidden_arms_have_no_hands_in_layouts_that_have_some() -> None:
+    joints = layout("blazepose-33")
+    body = np.ones((1, len(joints), 3), np.float32)
+    errors = EstimatorErrors(**{**vars(NONE), "hidden": 1.0})
+    kinds = {
+        frozenset(joints.joints[i] for i in np.flatnonzero(out[0, :, 2] == 0))
+        for out in (apply_estimator_errors(body, joints, errors, np.random.default_rng(seed)) for seed in range(200))
+    }
+    hand = {f"left_{part}" for part in ("wrist", "pinky", "index", "thumb")}
+    foot = {f"left_{part}" for part in ("ankle", "heel", "foot")}
+    assert {
+        frozenset(hand),
+        frozenset(hand | {"left_elbow"}),
+        frozenset(foot),
+        frozenset(foot | {"left_knee"}),
+    } <= kinds
+
+
+def test_the_noise_of_clips_differs_within_the_stated_spread() -> None:
+    sizes = np.array([(estimated(seed, 300, jitter=0.03, noise_spread=0.8) - person(300)).std() for seed in range(300)])
+    stated = 3.0 * np.sqrt(2 / 3)  # the score, one of three columns, has no noise
+    assert sizes.min() == pytest.approx(0.2 * stated, rel=0.1) and sizes.max() == pytest.approx(1.8 * stated, rel=0.1)
+    assert np.median(sizes) == pytest.approx(stated, rel=0.15)
+
+
 def test_errors_scale_with_the_body_not_with_the_image() -> None:
     half = person(500) * np.array([0.5, 0.5, 1], np.float32)
     noisy = apply_estimator_errors(

@@ -66,6 +66,8 @@ def refused(command: str, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
         (PairConfig, {"estimator_errors": EstimatorErrors(miss=1)}, "miss is 1; give a number in [0, 1)"),
         (PairConfig, {"estimator_errors": EstimatorErrors(swap=1)}, "swap is 1"),
         (PairConfig, {"estimator_errors": EstimatorErrors(cut_off=1.1)}, "cut_off is 1.1"),
+        (PairConfig, {"estimator_errors": EstimatorErrors(hidden=1.1)}, "hidden is 1.1"),
+        (PairConfig, {"estimator_errors": EstimatorErrors(noise_spread=1.1)}, "noise_spread is 1.1"),
         (PairConfig, {"estimator_errors": EstimatorErrors(outlier=1.1)}, "outlier is 1.1; give a number in [0, 1]"),
         (DataConfig, {"scenes": -1}, "scenes is -1"),
         (partial(TeacherConfig, out=Path("run")), {"seed": -1}, "seed is -1"),
@@ -89,7 +91,9 @@ def test_numbers_out_of_range_are_refused(kind: Callable[..., Any], number: dict
 
 def test_the_limits_of_these_ranges_are_allowed() -> None:
     Optimiser(epochs=1, batch=2, accumulate=1, weight_decay=0, label_smoothing=0, average=0, patience=0)
-    errors = EstimatorErrors(jitter=0, miss_run_frames=1, swap_run_frames=1, outlier=1, cut_off=1)
+    errors = EstimatorErrors(
+        jitter=0, miss_run_frames=1, swap_run_frames=1, outlier=1, cut_off=1, hidden=1, noise_spread=1
+    )
     PairConfig(drop=1, tempo=0, max_yaw_deg=0, max_pitch_deg=0, rotate_deg=0, estimator_errors=errors)
     DataConfig(clips_per_class=0, scenes=0, workers=0)
 

@@ -15,6 +15,9 @@ from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
 BELOW_WAIST = ("hip", "knee", "ankle", "heel", "foot")
 """Substrings of the names of joints below the waist."""
 
+LIMBS = (("elbow", "wrist", "hand", "pinky", "index", "thumb"), ("knee", "ankle", "heel", "foot"))
+"""The same of the joints of arms and of legs, from the body outwards."""
+
 SIZES = "[0, inf)"
 
 DRIFT_CORRELATION = 0.88
@@ -29,6 +32,9 @@ class EstimatorErrors:
     """Standard deviation of each joint's white noise, in torso lengths."""
     drift: float = 0.04
     """Standard deviation of noise that is correlated over frames, in torso lengths."""
+    noise_spread: float = 0.0
+    """Jitter and drift of a clip are multiplied by a number drawn from 1 - noise_spread to 1 + noise_spread: people who
+    are far away or blurred are noisier. Without it, a network may recognise smooth recordings by this very noise."""
     miss: float = 0.08
     """Probability that a joint is unseen, in runs of miss_run_frames."""
     miss_run_frames: float = 4.0
@@ -36,6 +42,10 @@ class EstimatorErrors:
     limb_miss: float = 0.15
     """Half the mean number of joints that are missing throughout a clip: each is missing with probability
     2 * limb_miss / V, independently of the others."""
+    hidden: float = 0.0
+    """Probability per clip that arms, legs or both are hidden, on one side or both, from the elbow and knee on or only
+    beyond them, throughout the clip or in a part of it. Without it, a network may recognise a dataset, and so a class,
+    by the joints that its annotators left out."""
     swap: float = 0.02
     """Probability that the joints of a left-right pair are swapped, in runs of swap_run_frames."""
     swap_run_frames: float = 3.0
@@ -55,7 +65,8 @@ class EstimatorErrors:
         Not in __post_init__: this is an optional field of a larger setting, so the command line would report an error
         as a wrong type.
         """
-        require_in(self, miss="[0, 1)", swap="[0, 1)", outlier="[0, 1]", cut_off="[0, 1]")
+        require_in(self, miss="[0, 1)", swap="[0, 1)", outlier="[0, 1]")
+        require_in(self, hidden="[0, 1]", cut_off="[0, 1]", noise_spread="[0, 1]")
         require_in(self, miss_run_frames="[1, inf)", swap_run_frames="[1, inf)")
         require_in(self, jitter=SIZES, drift=SIZES, limb_miss=SIZES, bias=SIZES, hip_shift=SIZES)
 
@@ -81,6 +92,8 @@ def apply_estimator_errors(
 
     noise = rng.normal(0, errors.jitter, (frames, joints, 2))
     noise += ar1_noise(rng.normal(0, errors.drift, (frames, joints, 2)), DRIFT_CORRELATION)
+    if errors.noise_spread:
+        noise *= rng.uniform(1 - errors.noise_spread, 1 + errors.noise_spread)
     if errors.bias:
         noise += rng.normal(0, errors.bias, (1, joints, 2))
     out[..., :2] += (noise * size).astype(np.float32)
@@ -100,10 +113,22 @@ def apply_estimator_errors(
     if errors.miss > 0:
         unseen = markov_bursts(rng.random((frames, joints)), errors.miss, errors.miss_run_frames)
     unseen |= rng.random(joints) < errors.limb_miss / joints * 2
+    if errors.hidden and rng.random() < errors.hidden:
+        _hide_limbs(unseen, layout, rng)
     if errors.cut_off and rng.random() < errors.cut_off:
         unseen[:, [any(part in joint for part in BELOW_WAIST) for joint in layout.joints]] = True
     out[unseen] = 0
     return np.where(keypoints[..., 2:] > 0, out, 0)
+
+
+def _hide_limbs(unseen: NDArray[np.bool_], layout: JointLayout, rng: np.random.Generator) -> None:
+    """Mark the joints of random limbs in ``unseen`` (S, V), see :attr:`EstimatorErrors.hidden`."""
+    sides = [("left",), ("right",), ("left", "right")][rng.integers(3)]
+    limbs = [LIMBS[:1], LIMBS[1:], LIMBS][rng.integers(3)]
+    first = rng.integers(2)
+    parts = [f"{side}_{part}" for side in sides for limb in limbs for part in limb[first:]]
+    start, end = sorted(rng.integers(0, len(unseen) + 1, 2)) if rng.random() < 0.5 else (0, len(unseen))
+    unseen[start:end, [any(part in joint for part in parts) for joint in layout.joints]] = True
 
 
 def _shift_hips(keypoints: Float32, layout: JointLayout, share: float) -> None:
