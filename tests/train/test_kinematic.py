@@ -1,14 +1,18 @@
 """The clip generator: limbs of constant length, feet on the floor, distinguishable actions."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from edge.contract.errors import DataError
 from edge.contract.preprocess import Preprocessing
 from train.data.clip import SkeletonSet
+from train.data.generated.arms import BOTH_ARMS, ONE_ARM
 from train.data.generated.body import ANGLES, LAYOUT, RATIOS, SIDES, Body, on_floor, pose, random_body
 from train.data.generated.kinematic import CLASSES, FPS, PEOPLE, make_kinematic, perform
 from train.data.generated.motions import MOTIONS
@@ -135,7 +139,7 @@ def test_walkers_and_joggers_move_forward_at_a_plausible_speed(clips: SkeletonSe
         speed = np.linalg.norm(steps.mean(axis=0))
         action = clips.classes[clip.label]
         if action == "walk":
-            assert 0.4 < speed < 1.8
+            assert 0.25 < speed < 1.8
         elif action == "jog":
             assert 1.0 < speed < 3.2
         else:
@@ -144,6 +148,50 @@ def test_walkers_and_joggers_move_forward_at_a_plausible_speed(clips: SkeletonSe
         across = (x[:, chest[0]] - x[:, chest[1]])[:-1, [0, 2]]
         ahead = np.stack([across[:, 1], -across[:, 0]], axis=-1)  # left is at 90 degrees to ahead
         assert np.mean((ahead * steps).sum(axis=-1) > 0) > 0.9, clip.id
+
+
+def test_arms_swing_with_half_of_the_walkers_and_a_quarter_swing_neither() -> None:
+    times_s, resting = np.arange(60) / FPS, Counter[int]()
+    for seed in range(400):
+        angles = MOTIONS["walk"](times_s, "right", np.random.default_rng(seed)).angles
+        resting[sum(np.ndim(angles[f"{side}_shoulder_flex"]) == 0 for side in SIDES)] += 1
+    for arms, share in ((0, 0.5), (1, 0.25), (2, 0.25)):
+        low, high = binom.interval(0.9999, 400, share)
+        assert low <= resting[arms] <= high
+
+
+@pytest.mark.parametrize(
+    ("posture", "wrist"),
+    [
+        ("folded", "in front of the other half of the chest"),
+        ("on the hips", "beside the hip"),
+        ("behind the back", "behind the hips"),
+    ],
+)
+def test_both_arms_rest_where_their_posture_says(posture: str, wrist: str) -> None:
+    drawn = {name: sum(limits) / 2 for name, limits in BOTH_ARMS[posture].items()}
+    joints = posed(**{f"{side}_{name}": value for side in SIDES for name, value in drawn.items()})
+    x, y, z = joints["left_wrist"]
+    hip, shoulder = joints["left_hip"], joints["left_shoulder"]
+    if wrist == "behind the hips":
+        assert z > hip[2] + 0.05 and y < joints["spine"][1]
+    elif wrist == "beside the hip":
+        assert x > hip[0] and abs(y - hip[1]) < 0.15 and abs(z - hip[2]) < 0.15
+    else:
+        assert x < shoulder[0] - 0.15 and z < shoulder[2] - 0.1 and hip[1] < y < shoulder[1]
+
+
+@pytest.mark.parametrize("posture", ONE_ARM)
+def test_one_arm_rests_where_its_posture_says(posture: str) -> None:
+    drawn = {name: sum(limits) / 2 for name, limits in ONE_ARM[posture].items()}
+    joints = posed(**{f"left_{name}": value for name, value in drawn.items()})
+    wrist, hip, head, spine = (joints[name] for name in ("left_wrist", "left_hip", "head", "spine"))
+    if posture == "at the face":
+        assert np.linalg.norm(wrist - head) < 0.3
+    elif posture == "carrying":
+        assert wrist[2] < hip[2] - 0.15 and hip[1] < wrist[1] < spine[1] + 0.2
+    else:
+        assert abs(wrist[1] - hip[1]) < 0.12 and np.linalg.norm((wrist - hip)[[0, 2]]) < 0.35
 
 
 def test_the_same_seed_gives_the_same_clips_and_another_does_not(clips: SkeletonSet) -> None:

@@ -71,15 +71,16 @@ def test_other_exercises_are_unknown_and_three_are_left_out(everyday: SkeletonSe
     assert people == {(f"s{n}", n % 2 == 1) for n in range(1, 11)}
     generated = (clip for clip in everyday.clips if clip.id.startswith("kinematic"))
     counts = Counter((everyday.classes[clip.label], "fidget" in clip.id) for clip in generated)
-    actions = {(name, False): 120 for name in ("walk", "jog", "stand")}
+    actions = {(name, False): 240 for name in ("walk", "jog", "stand")}
     assert counts == {**actions, (UNKNOWN, True): 600}
 
 
 def test_generated_people_are_the_same_in_every_training(everyday: SkeletonSet) -> None:
     """Those that the shipped student was trained on; the figures in benchmarks/ are about them."""
     joints = {clip.id: clip.joints for clip in everyday.clips}
-    assert joints["kinematic-jog-0119-p29"].mean() == pytest.approx(-1.1080, abs=1e-4)
-    assert joints["kinematic-fidget-0599-p29"].mean() == pytest.approx(0.3573, abs=1e-4)
+    assert joints["kinematic-jog-0119-p29"].mean() == pytest.approx(-1.1086, abs=1e-4)
+    assert joints["kinematic-walk-0239-p29"].mean() == pytest.approx(0.2116, abs=1e-4)
+    assert joints["kinematic-fidget-0599-p29"].mean() == pytest.approx(0.3653, abs=1e-4)
 
 
 def in_penn_13(clip: Recording | SkeletonClip, source: str, frames: slice = slice(None)) -> tuple[Any, Any, float]:

@@ -71,7 +71,7 @@ def perform(drawn: MotionSampler, body: Body, frames: int, rng: np.random.Genera
     side = body.hand if rng.random() < 5 / 6 else other_side(body.hand)
     motion = drawn(times_s, side, rng)
     if motion.travels:
-        heading_deg = rng.uniform(-180, 180) + rng.uniform(-25, 25) * times_s
+        heading_deg = rng.uniform(-180, 180) + rng.normal(0, 25) * times_s
     else:
         heading_deg = np.full(frames, rng.uniform(-MAX_TURNED_DEG, MAX_TURNED_DEG))
     angles = _with_variation(motion.angles, times_s, rng)

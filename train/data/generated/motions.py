@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from train.data.generated.arms import resting_arm, resting_arms
 from train.data.generated.body import SIDES, Array
 
 Angles = dict[str, Array | float]
@@ -31,16 +32,9 @@ MotionSampler = Callable[[Array, str, np.random.Generator], Motion]
 
 
 def stand(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Stand with hanging arms, hands on the hips, folded arms or a hand at the face, and look around."""
+    """Stand with arms that hang or are at rest otherwise, and look around."""
     other = other_side(side)
-    hanging = _both(shoulder_abduct=rng.uniform(2, 10), elbow=rng.uniform(5, 25))
-    arms = [
-        hanging,
-        hanging,
-        _both(shoulder_flex=-15, shoulder_abduct=42, shoulder_twist=-50, elbow=95),
-        _both(shoulder_flex=25, shoulder_abduct=5, shoulder_twist=-52, elbow=100),
-        hanging | {f"{side}_shoulder_flex": 35.0, f"{side}_shoulder_twist": -35.0, f"{side}_elbow": 135.0},
-    ][rng.integers(5)]
+    arms: Angles = dict(resting_arms(rng)) if rng.random() < 0.7 else _both(shoulder_abduct=6, elbow=12)
     relaxed = rng.uniform(0, 20)
     legs: Angles = {f"{other}_hip_flex": relaxed / 2, f"{other}_knee": relaxed}
     apart = rng.uniform(0, 9)
@@ -49,10 +43,14 @@ def stand(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def walk(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Walk at 0.7 to 1.15 strides/s, with small, normal or wide arm swing. Curves after Winter's gait data."""
-    stride = rng.uniform(0.85, 1.15)
+    """Stroll or walk at 0.55 to 1.15 strides/s; arms swing little or widely, or one or both are at rest.
+
+    Curves after Winter's gait data.
+    """
+    pace = rng.uniform(0.55, 1.15)
+    stride = rng.uniform(0.85, 1.15) * min(1, 0.4 + 0.7 * pace)
     swing = rng.uniform(0.1, 1.3) if rng.random() < 0.6 else rng.uniform(1.3, 2.6)
-    phase = _phase(t, rng.uniform(0.7, 1.15), rng)
+    phase = _phase(t, pace, rng)
     angles: Angles = {"lean": rng.uniform(0, 6), "turn": -5 * stride * np.cos(phase)}
     for leg, shift in zip(SIDES, (0, np.pi), strict=True):
         p = phase + shift  # 0 when this heel strikes
@@ -62,6 +60,11 @@ def walk(t: Array, side: str, rng: np.random.Generator) -> Motion:
         angles[f"{leg}_shoulder_flex"] = swing * (-2 - 18 * np.cos(p))
         angles[f"{leg}_elbow"] = 14 + swing * (8 - 8 * np.cos(p))
         angles[f"{leg}_shoulder_abduct"] = 6.0
+    resting = rng.random()
+    if resting < 0.25:
+        angles |= resting_arms(rng)
+    elif resting < 0.5:
+        angles |= resting_arm(side, rng)
     return Motion(angles, travels=True)
 
 

@@ -45,7 +45,7 @@ STILL_FRAMES = 8
 STAND_TAKEN_EVERY = 3
 """Only every third recording gives a standing person, or there would be too many."""
 GENERATED = ("walk", "jog", STAND)
-GENERATED_PER_CLASS = 120
+GENERATED_PER_CLASS = 240
 UNKNOWN_EXERCISES = ("hurdle_step", "standing_shoulder_abduction", "standing_shoulder_extension")
 """Exercises of UI-PRMD in the class unknown. Its squats, lunges and standing up are classes here and not used."""
 FIDGETS = 600
