@@ -41,10 +41,10 @@ class Spoilt:
 
     folder: Path
 
-    def config(self, epochs: int = 10) -> QuantiseAwareConfig:
+    def config(self, epochs: int = 30) -> QuantiseAwareConfig:
         return QuantiseAwareConfig(
             run=self.folder / "student", teacher=self.folder / "teacher", bundle=self.folder / "bundle",
-            out=self.folder / "int8", optimiser=FineTuning(epochs, batch=16, learning_rate=2e-3),
+            out=self.folder / "int8", optimiser=FineTuning(epochs, batch=16, learning_rate=5e-3),
             hardware=HARDWARE,
         )  # fmt: skip
 
@@ -64,7 +64,7 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
     folder = tmp_path_factory.mktemp("spoilt")
     pairs = PairConfig(preprocessing=Preprocessing(length_frames=8, fps=4.0), drop=0.2, redraw=False)
     data = DataConfig(clips_per_class=12, pairs=pairs)
-    learning = Optimiser(epochs=20, batch=16, learning_rate=0.1, schedule="cosine")
+    learning = Optimiser(epochs=40, batch=16, learning_rate=0.1, schedule="cosine")
     how = {"data": data, "width": 8, "optimiser": learning, "hardware": HARDWARE}
     train_teacher(TeacherConfig(out=folder / "teacher", network="dense_gcn", **how))
     train_student(StudentConfig(out=folder / "student", teacher=folder / "teacher", method="ours", **how))
@@ -118,7 +118,7 @@ def test_training_restores_the_decisions_that_int8_lost(spoilt: Spoilt, tmp_path
     with np.load(spoilt.folder / "test.npz") as test:
         right = float((onnx_logits(written, test["clips"]).argmax(1) == test["labels"]).mean())
     assert bundle.manifest.accuracy["int8"] == pytest.approx({"top1": right, "agreement": after}, abs=1e-4)
-    assert bundle.manifest.training["quantise_aware_epochs"] == 10 and "fp32" in bundle.manifest.accuracy
+    assert bundle.manifest.training["quantise_aware_epochs"] == 30 and "fp32" in bundle.manifest.accuracy
     # The teacher's loss and the distance from the FP32 student are both used.
     history = torch.load(spoilt.folder / "int8/checkpoint.pt", weights_only=True)["history"]
     assert {"task", "vertices", "float"} <= history[0].keys()
