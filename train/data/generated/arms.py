@@ -36,15 +36,19 @@ TOGETHER = 0.4
 
 def resting_arm(side: str, rng: np.random.Generator) -> dict[str, float]:
     """Draw the angles of one arm that hangs, rests in a pocket, carries something or holds a hand to the face."""
-    return _draw(side, ONE_ARM[rng.choice(list(ONE_ARM))], rng)
+    return _draw(side, _one_of(ONE_ARM, rng), rng)
 
 
 def resting_arms(rng: np.random.Generator) -> dict[str, float]:
     """Draw the angles of both arms: folded, on the hips, behind the back, or each at rest by itself."""
     if rng.random() < TOGETHER:
-        posture = BOTH_ARMS[rng.choice(list(BOTH_ARMS))]
+        posture = _one_of(BOTH_ARMS, rng)
         return {name: value for side in SIDES for name, value in _draw(side, posture, rng).items()}
     return resting_arm("left", rng) | resting_arm("right", rng)
+
+
+def _one_of(postures: dict[str, dict[str, Range]], rng: np.random.Generator) -> dict[str, Range]:
+    return list(postures.values())[rng.integers(len(postures))]
 
 
 def _draw(side: str, posture: dict[str, Range], rng: np.random.Generator) -> dict[str, float]:
