@@ -14,7 +14,7 @@ from edge.contract.bundle import read_bundle
 from edge.contract.manifest import accuracy_text
 from edge.recognition.decisions import calibrated_min_score
 from edge.recognition.form import Student
-from edge.recognition.recogniser import Precision, RecogniserConfig, best_precision, open_recogniser
+from edge.recognition.recogniser import Precision, RecogniserConfig, open_recogniser, precision_of
 from edge.recognition.streaming.recogniser import has_stream, open_stream_recogniser
 
 
@@ -34,7 +34,6 @@ def check(config: CheckConfig) -> None:
     """Print the results; exit with code 1 if the student's outputs differ. Raises BundleError for altered files."""
     bundle = read_bundle(config.bundle)
     manifest = bundle.manifest
-    precision = config.precision or best_precision(bundle)
     table = Table("what", "", title=f"Bundle {manifest.name}", title_justify="left")
     clip = f"{manifest.preprocessing.length_frames} frames at {manifest.preprocessing.fps:g} Hz"
     table.add_row("classes", f"{len(manifest.classes)}: {', '.join(manifest.classes)}")
@@ -48,9 +47,9 @@ def check(config: CheckConfig) -> None:
     for name, entry in manifest.files.items():
         bundle.file(name)
         table.add_row(name, f"ok, {entry.bytes / 1e3:,.1f} kB")
-    student = RecogniserConfig(precision, config.threads)
+    student = RecogniserConfig(config.precision, config.threads)
     forms: dict[str, Student] = {"student": open_recogniser(bundle, student)}
-    if has_stream(bundle, precision):
+    if has_stream(bundle, precision_of(bundle, student)):
         forms["stream"] = open_stream_recogniser(bundle, student)
     passed = True
     for name, recogniser in forms.items():

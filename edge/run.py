@@ -17,6 +17,7 @@ from edge.loop.outputs import sink_workers
 from edge.loop.parts import Parts, open_parts
 from edge.loop.progress import progress_line
 from edge.machine import machine
+from edge.recognition.recogniser import precision_of
 
 WARM_UP_FRAMES = 10
 """Left out of the statistics: runtimes select kernels and allocate memory in their first runs."""
@@ -69,7 +70,7 @@ def _run(config: RunConfig, parts: Parts, history: LatencyHistory) -> tuple[RunO
                 console.print("interrupted before the first frame; nothing was written")
                 raise SystemExit(stop.exit_code)
             if config.report is not None:
-                figures = {"machine": machine(), **parts.describe(), **_figures(config, outcome, history)}
+                figures = {"machine": machine(), **parts.describe(), **_figures(config, parts, outcome, history)}
                 write_json(config.report, figures)
     return outcome, stop
 
@@ -99,9 +100,9 @@ def _require_people(config: RunConfig, source: Source, outcome: RunOutcome) -> N
     )
 
 
-def _figures(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) -> dict[str, Any]:
+def _figures(config: RunConfig, parts: Parts, outcome: RunOutcome, history: LatencyHistory) -> dict[str, Any]:
     return {
-        "precision": config.recogniser.precision,
+        "precision": precision_of(parts.bundle, config.recogniser),
         "threads": {"pose": config.pose.threads, "student": config.recogniser.threads},
         "frames": outcome.frames,
         "frames_per_s": round(outcome.frames_per_s, 2),

@@ -26,8 +26,8 @@ from edge.recognition.recogniser import (
     Precision,
     Recogniser,
     RecogniserConfig,
-    best_precision,
     open_recogniser,
+    precision_of,
     softmax,
 )
 
@@ -65,11 +65,11 @@ class Threshold:
 def threshold(config: ThresholdConfig) -> None:
     """Find the threshold, write it to the bundle and print it. Raises DataError if none reaches the requested share."""
     bundle = read_bundle(config.bundle)
-    precision = config.precision or best_precision(bundle)
+    student = RecogniserConfig(config.precision)
     clips, labels = labelled_clips(config.clips, bundle)
     strangers = unlabelled_clips(config.strangers, bundle) if config.strangers else None
     classes = bundle.manifest.classes
-    with closing(open_recogniser(bundle, RecogniserConfig(precision=precision))) as recogniser:
+    with closing(open_recogniser(bundle, student)) as recogniser:
         scores, decided = best_answers(recogniser, classes, clips)
         others = np.zeros(0, np.float32) if strangers is None else best_answers(recogniser, classes, strangers)[0]
     known = np.array([classes[label] != UNKNOWN for label in labels])
@@ -78,7 +78,7 @@ def threshold(config: ThresholdConfig) -> None:
     count = int(known.sum())
     written = {**asdict(found), "wanted": config.right, "clips": count, "strangers": len(others)}
     with temporary_folder() as made:
-        write_json(made / DECISIONS, {**written, "precision": precision})
+        write_json(made / DECISIONS, {**written, "precision": precision_of(bundle, student)})
         write_manifest(config.bundle, bundle.manifest, made)
     rest = "" if found.rejected is None else f", {100 * found.rejected:.1f} % of {len(others)} other clips are rejected"
     console.print(

@@ -24,7 +24,7 @@ from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.labelled_clips import labelled_clips
-from edge.recognition.recogniser import STUDENTS, Precision, RecogniserConfig, best_precision, open_recogniser
+from edge.recognition.recogniser import STUDENTS, Precision, RecogniserConfig, open_recogniser
 
 MINIMUMS = ("top1", "mean_per_class", "agreement")
 
@@ -117,7 +117,7 @@ def missed_minimums(config: AccuracyConfig, figures: Mapping[str, Any]) -> list[
 
 def _students(config: AccuracyConfig, bundle: Bundle) -> tuple[list[RecogniserConfig], RecogniserConfig | None]:
     """The students to evaluate, and the FP32 reference, None if the bundle has none."""
-    first = RecogniserConfig(config.precision or best_precision(bundle), config.threads)
+    first = RecogniserConfig(config.precision, config.threads)
     known: dict[str, Precision] = {name: name for name in STUDENTS}
     beside = [
         replace(first, precision=known[name]) if name in known else replace(first, network=Path(name))

@@ -29,7 +29,7 @@ from edge.loop.config import RunConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.decisions import DecisionConfig
-from edge.recognition.recogniser import RecogniserConfig
+from edge.recognition.recogniser import RecogniserConfig, precision_of
 from edge.sinks.window import open_window
 
 BATCHES = range(1, 9)
@@ -109,7 +109,7 @@ def latency(config: LatencyConfig) -> None:
         "machine": machine(),
         "load_before": round(load, 2),
         "bundle": bundle.manifest.name,
-        "precision": config.recogniser.precision,
+        "precision": precision_of(bundle, config.recogniser),
         "threads": {"pose": config.pose.threads, "student": config.recogniser.threads},
         "warm_up_frames": config.warm_up_frames,
         **measured,

@@ -11,7 +11,7 @@ from edge.contract.manifest import StreamForm
 from edge.contract.types import Float32
 from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.decisions import DecisionConfig
-from edge.recognition.recogniser import RecogniserConfig, open_recogniser, student_file
+from edge.recognition.recogniser import Precision, RecogniserConfig, open_recogniser, precision_of, student_file
 from edge.recognition.self_test import SelfTest
 from edge.recognition.streaming.network import PERIODS, stream_file
 from edge.recognition.streaming.recogniser import has_stream, open_stream_recogniser
@@ -51,22 +51,24 @@ def open_student(bundle: Bundle, config: RecogniserConfig, decisions: DecisionCo
     """
     if config.form == "clip" or config.network is not None:
         return open_recogniser(bundle, config)
-    if config.form == "stream" and not has_stream(bundle, config.precision):
+    precision = precision_of(bundle, config)
+    if config.form == "stream" and not has_stream(bundle, precision):
         raise ConfigError(
-            f"{bundle.folder}: the bundle has no {config.precision} stream networks",
-            hint="choose recogniser.form clip or auto, or export a student that streams",
+            f"{bundle.folder}: the bundle has no {precision} stream networks",
+            hint="make them with `python -m train export-stream` and `python -m calibrate stream`, or choose "
+            "recogniser.form clip or auto",
         )
-    streams = config.form == "stream" or _stream_is_better(bundle, config, decisions)
+    streams = config.form == "stream" or _stream_is_better(bundle, precision, decisions)
     return open_stream_recogniser(bundle, config) if streams else open_recogniser(bundle, config)
 
 
-def _stream_is_better(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig) -> bool:
+def _stream_is_better(bundle: Bundle, precision: Precision, decisions: DecisionConfig) -> bool:
     """Whether the bundle's stream is within the bundle's accuracy budget of clips, and costs less than they do.
 
     The costs are those in the bundle, not this machine's, because a replay must give the same decisions everywhere.
     """
-    form, precision = bundle.manifest.stream, config.precision
-    if form is None or not has_stream(bundle, precision) or _only_clips_have_an_engine(bundle, config):
+    form = bundle.manifest.stream
+    if form is None or not has_stream(bundle, precision) or _only_clips_have_an_engine(bundle, precision):
         return False
     lost = _lost_points(bundle, form, precision)
     if lost is None or bundle.manifest.budget.violations(100, lost):
@@ -76,12 +78,12 @@ def _stream_is_better(bundle: Bundle, config: RecogniserConfig, decisions: Decis
     return form.preprocessing.fps < form.frames_per_clip.get(precision, 0.0) * per_s
 
 
-def _only_clips_have_an_engine(bundle: Bundle, config: RecogniserConfig) -> bool:
-    engines = [(bundle.folder / stream_file(period, config.precision)).with_suffix(".engine") for period in PERIODS]
-    return student_file(bundle, config.precision).suffix == ".engine" and not any(path.is_file() for path in engines)
+def _only_clips_have_an_engine(bundle: Bundle, precision: Precision) -> bool:
+    engines = [(bundle.folder / stream_file(period, precision)).with_suffix(".engine") for period in PERIODS]
+    return student_file(bundle, precision).suffix == ".engine" and not any(path.is_file() for path in engines)
 
 
-def _lost_points(bundle: Bundle, form: StreamForm, precision: str) -> float | None:
+def _lost_points(bundle: Bundle, form: StreamForm, precision: Precision) -> float | None:
     """Points of top-1 by which the stream is worse than clips, on the same test clips; None if unknown."""
     try:
         clips, stream = bundle.manifest.accuracy, form.accuracy

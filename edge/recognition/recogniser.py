@@ -34,8 +34,9 @@ SELF_TEST_CLIPS = 16
 class RecogniserConfig:
     """How the student runs."""
 
-    precision: Precision = "int8"
-    """int8 or fp32. An engine built beside the bundle's ONNX file is used instead of it."""
+    precision: Precision | None = None
+    """int8 or fp32; by default int8 if the bundle has it. An engine built beside the bundle's ONNX file is used instead
+    of it."""
     threads: int = 0
     """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
     network: Path | None = None
@@ -117,14 +118,14 @@ def open_recogniser(bundle: Bundle, config: RecogniserConfig) -> Recogniser:
     return Recogniser(bundle, open_engine(network_file(bundle, config), threads=config.threads))
 
 
-def best_precision(bundle: Bundle) -> Precision:
-    """int8 if the bundle has it, else fp32."""
-    return "int8" if STUDENT_INT8 in bundle.manifest.files else "fp32"
+def precision_of(bundle: Bundle, config: RecogniserConfig) -> Precision:
+    """The one in ``config``, else int8 if the bundle has it, else fp32."""
+    return config.precision or ("int8" if STUDENT_INT8 in bundle.manifest.files else "fp32")
 
 
 def network_file(bundle: Bundle, config: RecogniserConfig) -> Path:
     """The file in ``config``, else :func:`student_file`."""
-    return config.network or student_file(bundle, config.precision)
+    return config.network or student_file(bundle, precision_of(bundle, config))
 
 
 def student_file(bundle: Bundle, precision: Precision) -> Path:

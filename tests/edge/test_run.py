@@ -1,6 +1,7 @@
 """``python -m edge`` as a user starts it, on a real recording."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tiny_bundle
 import videos
 
 from edge.__main__ import COMMANDS
 from edge.cli.command_line import run_command_line
+from edge.contract.bundle import read_bundle, write_manifest
 
 pytestmark = pytest.mark.usefixtures("blazepose_files")
 
@@ -102,6 +105,18 @@ def test_the_report_contains_latencies_and_the_machine(done):
     assert rows["inside the networks"]["p50_ms"] > rows["outside the networks"]["p50_ms"] > 0
     assert report["machine"]["cores"] >= 1 and report["machine"]["versions"]["numpy"] == np.__version__
     assert report["precision"] == "int8" and "ONNX Runtime" in report["student"]
+
+
+def test_a_bundle_that_is_not_quantised_yet_runs_in_fp32_and_says_so(tmp_path, replay, capsys):
+    bundle = tiny_bundle.make(tmp_path / "bundle")
+    (bundle / "student.int8.onnx").unlink()
+    write_manifest(bundle, read_bundle(bundle).manifest)
+    report = tmp_path / "latency.json"
+    run_command_line(
+        "edge", "", COMMANDS, ["run", "--source", replay, "--bundle", str(bundle), "--report", str(report)]
+    )
+    assert re.search(r"^student .*, FP32, ", capsys.readouterr().err, re.MULTILINE)
+    assert json.loads(report.read_text())["precision"] == "fp32"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

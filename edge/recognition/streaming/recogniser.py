@@ -11,7 +11,7 @@ from edge.contract.layouts import JointLayout
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
 from edge.recognition.clip_buffer import ClipBuffer
-from edge.recognition.recogniser import Precision, RecogniserConfig, softmax
+from edge.recognition.recogniser import Precision, RecogniserConfig, precision_of, softmax
 from edge.recognition.self_test import SelfTest, self_test
 from edge.recognition.streaming.frames import StreamedFrames
 from edge.recognition.streaming.network import PERIODS, StreamNetwork, open_stream, stream_file
@@ -123,11 +123,12 @@ def open_stream_recogniser(bundle: Bundle, config: RecogniserConfig) -> StreamRe
     Raises BundleError for altered files, EngineError if the bundle has no such networks, ConfigError for preprocessing
     that normalises frames by later ones.
     """
-    for name in (stream_file(period, config.precision) for period in PERIODS):
+    precision = precision_of(bundle, config)
+    for name in (stream_file(period, precision) for period in PERIODS):
         if name in bundle.manifest.files:
             bundle.file(name)
     # A step is so small that a second thread costs more than it saves.
-    network = open_stream(bundle.folder, config.precision, threads=config.threads or 1)
+    network = open_stream(bundle.folder, precision, threads=config.threads or 1)
     form, manifest = bundle.manifest.stream, bundle.manifest
     preprocessing = manifest.preprocessing if form is None else form.preprocessing
     return StreamRecogniser(bundle.layout, preprocessing, network, f"{manifest.name}, {len(manifest.classes)} classes")
