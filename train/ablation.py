@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edge.cli.console import console
+from edge.cli.progress_bar import ProgressBar
 from edge.contract.errors import ConfigError
 from train.ablation_report import TEACHER_HQ, TEACHER_LQ, Result, write_ablation
 from train.checkpoint import load_checkpoint
@@ -23,7 +24,6 @@ from train.data.registry import read_dataset
 from train.evaluate import accuracy, predict
 from train.hardware import on_gpu
 from train.progress import RESUMES
-from train.progress_bar import ProgressBar
 from train.report import read_report
 from train.teach import train_student, train_teacher
 from train.worker_pool import WorkerPool

@@ -11,8 +11,8 @@ from lightning_fabric import Fabric
 from torch.utils.tensorboard import SummaryWriter
 
 from edge.cli.console import console
+from edge.cli.progress_bar import ProgressBar
 from edge.contract.files import wrap_write_errors
-from train.progress_bar import ProgressBar
 
 RESUMES = "finished epochs are kept; the same command resumes"
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from edge.bench.accuracy_figures import agreement
 from edge.bench.query_times import QueryTimes
-from edge.cli.console import console
+from edge.cli.progress_bar import track
 from edge.contract.errors import EngineError
 from edge.contract.types import Float32
 from edge.engines.engine import Engine
@@ -43,7 +42,7 @@ class Deviation:
 def outputs(engine: Engine, samples: Sequence[Array], what: str) -> dict[str, Array]:
     """Return every output, concatenated over samples of batch 1. what: label of the progress bar."""
     name = engine.inputs[0].name
-    runs = [engine.run({name: s}) for s in track(samples, what, console=console)]
+    runs = [engine.run({name: s}) for s in track(samples, what, len(samples))]
     return {o.name: np.concatenate([r[o.name] for r in runs]) for o in engine.outputs}
 
 

@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
 from onnxruntime.quantization.calibrate import TensorData, TensorsData, create_calibrator
-from rich.progress import track
 
 from calibrate.calibration_set import Method
 from calibrate.quantisation.onnx_graph import Sample, feed
 from edge.cli.console import console
+from edge.cli.progress_bar import track
 
 PERCENTILE = 99.99
 MARGIN = 1.2
@@ -60,7 +60,7 @@ def activation_ranges(
     calibrator = create_calibrator(
         network, list(operators), str(augmented), calibrate_method=how, extra_options=options
     )
-    for sample in track(samples, f"calibrating ({method})", console=console):
+    for sample in track(samples, f"calibrating ({method})", len(samples)):
         # The bar redirects stdout to the terminal, where ONNX Runtime would print a line per sample.
         with redirect_stdout(StringIO()):
             # One at a time: a calibrator keeps every activation of all samples of a call in memory.

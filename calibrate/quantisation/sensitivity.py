@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from rich.progress import track
 
 from calibrate.quantisation.onnx_graph import joined_activations
 from calibrate.quantisation.quantise import Quantiser
 from edge.bench.accuracy_figures import agreement
-from edge.cli.console import console
+from edge.cli.progress_bar import track
 from edge.pose.heatmap_estimator import PEAKS
 
 SAMPLES = 4
@@ -39,7 +38,7 @@ def layer_losses(quantiser: Quantiser, samples: Sequence[NDArray[Any]]) -> list[
     wanted = outputs(quantiser.model, samples)
     decides = wanted[0].ndim == 2  # logits (N, K), not maps
     losses = []
-    for layer in track(quantiser.layers, "ranking layers", console=console):
+    for layer in track(quantiser.layers, "ranking layers", len(quantiser.layers)):
         others = [name for name in quantiser.layers if name != layer]
         given = outputs(quantiser.rounded(others, samples[:SAMPLES]), samples)
         lost = 1 - agreement(wanted[0], given[0]) / 100 if decides else 0.0

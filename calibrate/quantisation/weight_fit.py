@@ -23,11 +23,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from rich.progress import track
 
 from calibrate.quantisation.onnx_graph import Array, Graph, Sample, attributes, copied, group_of, runs_in_int8
 from calibrate.quantisation.piecewise import Piecewise
-from edge.cli.console import console
+from edge.cli.progress_bar import track
 
 LARGEST = 127
 POSITIONS = 1024
@@ -67,7 +66,8 @@ def fitted(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: Sequence
     graph, before = Graph(result), Graph(model)
     original = {n.name: n for n in before.nodes("Conv")}
     exact, rounded = Piecewise(model, samples), Piecewise(result, samples)
-    for node in track([n for n in graph.nodes("Conv") if runs_in_int8(graph, n)], "fitting weights", console=console):
+    layers = [n for n in graph.nodes("Conv") if runs_in_int8(graph, n)]
+    for node in track(layers, "fitting weights", len(layers)):
         wanted = before.constants[original[node.name].input[1]].astype(np.float64)
         moments = _moments(exact.input_of(node.name), rounded.input_of(node.name), node, wanted.shape)
         weight = wanted.reshape(moments.mean.shape[0], -1, moments.mean.shape[1])

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from edge.bench.accuracy_figures import Predictions
 from edge.bench.loop_run import loop_run
 from edge.capture.video_file import SUFFIXES, video_files_in
-from edge.cli.console import console
+from edge.cli.progress_bar import track
 from edge.contract.bundle import Bundle
 from edge.contract.errors import DataError
 from edge.contract.types import Float32, FrameResult
@@ -80,7 +79,7 @@ def predict_videos(
     """
     probabilities: list[list[Float32]] = [[] for _ in students]
     names = [""] * len(students)
-    for video in track(videos, "videos", console=console, disable=not console.is_terminal, transient=True):
+    for video in track(videos, "videos", len(videos)):
         record = recordings / "poses.jsonl"
         for number, student in enumerate(students):
             if number == 0:

@@ -61,7 +61,8 @@ def test_in_a_terminal_the_search_of_entropy_has_its_progress_and_no_line_per_sa
     model = make_model(graph, opset_imports=[make_opsetid("", 17)], ir_version=8)
     save(model, tmp_path / "net.onnx")
     terminal = Console(file=StringIO(), width=100, force_terminal=True)
-    monkeypatch.setattr("calibrate.quantisation.ranges.console", terminal)
+    for where in ("calibrate.quantisation.ranges", "edge.cli.progress_bar"):
+        monkeypatch.setattr(f"{where}.console", terminal)
     samples = np.random.default_rng(2).standard_normal((3, 1, 8)).astype(np.float32)
     ranges = activation_ranges(tmp_path / "net.onnx", ["Relu"], "entropy", ["x"], list(samples))
     assert set(ranges.data) == {"x", "y"}

@@ -106,7 +106,10 @@ def test_training_reduces_the_distance_and_keeps_the_qdq_pairs(
     before, nodes = distance(spoilt), onnx.load(spoilt.int8).graph.node
     quantise_aware_pose(replace(spoilt, hardware=Hardware(threads=1, precision=precision)))
     assert distance(spoilt) < 0.3 * before
-    said = re.search(r"maps (\S+) before, (\S+) after 60 steps", " ".join(capsys.readouterr().err.split()))
+    printed = " ".join(capsys.readouterr().err.split())
+    percents = [int(percent) for percent in re.findall(r"training, percent (\d+)/100, ", printed)]
+    assert percents == sorted(set(percents)) and len(percents) == 60 and percents[-1] == 100
+    said = re.search(r"maps (\S+) before, (\S+) after 60 steps", printed)
     assert said and 0 < float(said.group(2)) < 0.5 * float(said.group(1))
     assert onnx.load(spoilt.int8).graph.node == nodes
     assert json.loads(spoilt.int8.with_suffix(".json").read_text()) == {"method": "minmax", "quantise_aware_steps": 60}

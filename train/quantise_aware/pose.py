@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import Progress
 from torch import Tensor
 
 from edge.cli.console import console
+from edge.cli.progress_bar import ProgressBar
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError, DataError, EngineError
 from edge.contract.files import atomic_write, write_json
@@ -123,13 +123,14 @@ def _train(config: PoseFineTuningConfig, student: QuantisedGraph, loss_of: Calla
         state["spent_s"] = spent_s + time.monotonic() - began
         write_torch(path, {"about": about, "state": state})
 
-    with Progress(console=console) as progress:
-        bar = progress.add_task("quantisation-aware training", total=1.0)
+    with ProgressBar(console) as progress:
+        bar = progress.add_task("quantisation-aware training, percent", total=100, status="")
         while True:
             now = time.monotonic()
             done = step / config.steps
             if config.minutes:
                 done = max(done, (spent_s + now - began) / (60 * config.minutes))
+            progress.update(bar, completed=int(100 * min(done, 1.0)), status=f"step {step}")
             if done >= 1:
                 break
             if now - saved_at > SAVE_INTERVAL_S:
@@ -146,7 +147,6 @@ def _train(config: PoseFineTuningConfig, student: QuantisedGraph, loss_of: Calla
             loss.backward()
             optimiser.step()
             step += 1
-            progress.update(bar, completed=done)
             if config.pause_after and time.monotonic() - began > 60 * config.pause_after:
                 save()
                 console.print(f"paused after {step} steps; the same command resumes")

@@ -10,6 +10,7 @@ import edge
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import interruptible
+from edge.cli.progress_bar import ProgressBar
 from edge.contract.errors import DataError
 from edge.contract.files import wrap_write_errors
 from edge.contract.intervals import require_in
@@ -17,7 +18,6 @@ from edge.contract.reading import read_npz
 from edge.machine import package_version
 from edge.pose.registry import PoseConfig
 from train.lock_file import exclusive
-from train.progress_bar import ProgressBar
 from train.video_pairs.estimate import VideoResult, result_of
 from train.video_pairs.follow import FollowConfig
 from train.video_pairs.manifest import Manifest, check_same_settings, pair_file, write_manifest

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from rich.progress import Progress
-
-from edge.cli.console import console
+from edge.cli.progress_bar import track
 from edge.contract.errors import ConfigError, DataError
 from train.worker_pool import WorkerPool
 
@@ -58,7 +56,6 @@ def parse_files(
     """
     count = min(workers or os.cpu_count() or 1, MAX_WORKERS)
     with ExitStack() as stack:
-        bar = stack.enter_context(Progress(console=console, disable=len(items) < MIN_FILES_FOR_BAR))
         results: Iterator[Parsed]
         if count > 1 and len(items) >= MIN_FILES_FOR_WORKERS:
             pool = WorkerPool(count)
@@ -67,7 +64,7 @@ def parse_files(
         else:
             results = map(parse, items)
         try:
-            yield from bar.track(results, total=len(items), description=description)
+            yield from results if len(items) < MIN_FILES_FOR_BAR else track(results, description, len(items))
         except BrokenProcessPool as error:
             raise DataError(
                 f"a process that parsed {description} was killed, probably because memory ran out",

@@ -1,12 +1,15 @@
 """Progress in terminals of any width, and in logs."""
 
 import io
+import re
+import time
 from itertools import count
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from train.progress_bar import ProgressBar
+from edge.cli.progress_bar import ProgressBar, track
 
 
 @pytest.mark.parametrize("width", [50, 70, 200])
@@ -33,3 +36,13 @@ def test_without_a_terminal_every_step_is_a_line_with_the_time_left():
         "student 3/5, 0:04:00 left  task 0.7",
         "student 4/5, 0:02:00 left  task 0.6",
     ]
+
+
+def test_without_a_terminal_short_steps_are_a_line_now_and_then_and_at_the_end(capsys, monkeypatch):
+    assert list(track(range(1000), "calibrating", 1000)) == list(range(1000))
+    assert re.fullmatch(r"calibrating 1000/1000, \d:\d\d:\d\d left\n", capsys.readouterr().err)
+    monkeypatch.setattr("edge.cli.progress_bar.LINES_APART_S", 0.5)
+    for _ in track(range(9), "ranking layers", 9):
+        time.sleep(0.2)
+    done = [int(line.split()[2].partition("/")[0]) for line in capsys.readouterr().err.splitlines()]
+    assert 2 <= len(done) <= 4 and done[-1] == 9 and min(np.diff([0, *done])) >= 1
