@@ -123,6 +123,7 @@ def choose_engine(
     wanted = {p: s for p, s in sources.items() if forced in (None, p) or (p == "fp32" and callable(evaluator))}
     require_writable(out, manifest_path(out))
     with wrap_write_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
         trials = tempfile.TemporaryDirectory(prefix=".engines-", dir=out.parent)
     with trials as folder, ExitStack() as opened:
         built, unavailable = _build(wanted, Path(folder), out, options, opened)

@@ -82,11 +82,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def require_writable(*paths: Path | None) -> None:
     """Check before a long run that its outputs can be written: raises what :func:`atomic_write` would.
 
-    Creates no file. Paths that are None are skipped.
+    Creates no file and no folder. Paths that are None are skipped.
     """
     for path in filter(None, paths):
         with wrap_write_errors(path):
-            _, partial, lock = _open_partial(path)
+            missing = [folder for folder in path.parents if not folder.exists()]
+            _, partial, lock = _open_partial(missing[-1] if missing else path)
             partial.unlink(missing_ok=True)
             os.close(lock)
 

@@ -64,8 +64,11 @@ def video_sink(
 def require_encoder(path: Path, fps: float, size: tuple[int, int], codec: str | None) -> None:
     """Raise OutputError if OpenCV cannot encode such a video here."""
     # In the folder of the video, because a container may have no other that is writable.
-    with wrap_write_errors(path), tempfile.TemporaryDirectory(dir=Path(os.path.realpath(path)).parent) as folder:
-        _open(Path(folder) / path.name, path, fps, size, codec).release()
+    beside = Path(os.path.realpath(path)).parent
+    with wrap_write_errors(path):
+        beside.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=beside) as folder:
+            _open(Path(folder) / path.name, path, fps, size, codec).release()
 
 
 class _Stream:

@@ -48,8 +48,9 @@ def on_board(board, files: dict[str, Path], **maps: float) -> None:
 def kept(board, files: dict[str, Path], capsys, precision: Any = "auto", **maps: float) -> tuple[str, str]:
     """Precision of the kept engine, and the output."""
     on_board(board, files, **maps)
-    engine(EngineConfig(**files, out=files["frames"] / "best.engine", precision=precision))
-    opened = open_engine(files["frames"] / "best.engine")
+    out = files["frames"] / "new" / "best.engine"
+    engine(EngineConfig(**files, out=out, precision=precision))
+    opened = open_engine(out)
     about = opened.describe().split(", ")[2]
     opened.close()
     return about, " ".join(re.sub("[│┃]", " ", capsys.readouterr().err).split())
@@ -78,13 +79,13 @@ def test_an_engine_with_nan_outputs_is_rejected_and_the_others_are_evaluated(
 def test_nan_outputs_of_the_reference_are_an_error(board, files: dict[str, Path], capsys) -> None:
     with pytest.raises(EngineError, match="NaN or infinite"):
         kept(board, files, capsys, fp32=np.nan)
-    assert not (files["frames"] / "best.engine").exists()
+    assert not (files["frames"] / "new" / "best.engine").exists()
 
 
 def test_frames_in_which_the_reference_finds_nobody_are_refused(board, files: dict[str, Path], capsys) -> None:
     with pytest.raises(DataError, match="the FP32 network finds nobody in it; give frames with people"):
         kept(board, files, capsys, fp32=0.0, fp16=0.0, int8=0.0)
-    assert not (files["frames"] / "best.engine").exists()
+    assert not (files["frames"] / "new" / "best.engine").exists()
 
 
 def test_a_forced_precision_is_compared_with_fp32_and_the_third_is_not_built(

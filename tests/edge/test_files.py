@@ -31,7 +31,7 @@ def test_a_file_appears_whole_or_not_at_all_in_new_folders_too(tmp_path):
 
 def test_require_writable_changes_nothing(tmp_path):
     (tmp_path / "a.txt").write_text("before")
-    require_writable(tmp_path / "a.txt", None, tmp_path / "b.txt")
+    require_writable(tmp_path / "a.txt", None, tmp_path / "b.txt", tmp_path / "new" / "folder" / "c.txt")
     assert (tmp_path / "a.txt").read_text() == "before" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     with pytest.raises(OutputError, match="it is a folder"):
         require_writable(tmp_path)
