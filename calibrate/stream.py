@@ -52,12 +52,13 @@ def quantise_stream(config: StreamConfig) -> None:
         if test is not None:
             fp32, int8 = _logits(config.bundle, "fp32", test.clips), _logits(made, "int8", test.clips)
             accuracy = accuracies(accuracy, fp32, int8, test.labels)
-        write_manifest(config.bundle, replace(bundle.manifest, stream=replace(form, accuracy=accuracy)), made)
+        form = replace(form, accuracy=accuracy)
+        write_manifest(config.bundle, lambda present: replace(present, stream=form), made)
     bundle = read_bundle(config.bundle)
     precisions: list[Precision] = [p for p in ("fp32", "int8") if (config.bundle / STUDENTS[p]).is_file()]
     costs: dict[str, float] = {p: frames_per_clip(bundle, p) for p in precisions}
-    form = replace(form, accuracy=accuracy, frames_per_clip=costs)
-    write_manifest(config.bundle, replace(bundle.manifest, stream=form))
+    form = replace(form, frames_per_clip=costs)
+    write_manifest(config.bundle, lambda present: replace(present, stream=form))
     console.print(f"{config.bundle}: {', '.join(path.name for path in written)}, ranges by {method}")
     measured = [f"{name}: {accuracy_text(found)}" for name, found in accuracy.items() if isinstance(found, dict)]
     frames = ", ".join(f"{cost:.1f} in {precision}" for precision, cost in costs.items())

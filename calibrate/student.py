@@ -59,7 +59,11 @@ def quantise_student(config: StudentConfig) -> None:
             ranges=ranges,
         )
         write_json(made / CALIBRATION, asdict(record))
-        write_manifest(config.bundle, manifest, made)
+        write_manifest(
+            config.bundle,
+            lambda present: replace(present, accuracy=manifest.accuracy, training=manifest.training),
+            made,
+        )
     size = out.stat().st_size / source.stat().st_size
     console.print(
         f"{out}: {len(ranges)} activations in INT8, ranges by {quantiser.method}, {len(kept)} of "

@@ -79,7 +79,7 @@ def threshold(config: ThresholdConfig) -> None:
     written = {**asdict(found), "wanted": config.right, "clips": count, "strangers": len(others)}
     with temporary_folder() as made:
         write_json(made / DECISIONS, {**written, "precision": precision_of(bundle, student)})
-        write_manifest(config.bundle, bundle.manifest, made)
+        write_manifest(config.bundle, lambda present: present, made)
     rest = "" if found.rejected is None else f", {100 * found.rejected:.1f} % of {len(others)} other clips are rejected"
     console.print(
         f"min_score {found.min_score:.3f}: {100 * found.decided:.1f} % of {count} clips are decided, "

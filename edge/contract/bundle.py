@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -121,12 +121,16 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def write_manifest(
-    folder: Path, manifest: Manifest, made: Path | None = None, former: Collection[str] = frozenset()
+    folder: Path,
+    manifest: Manifest | Callable[[Manifest], Manifest],
+    made: Path | None = None,
+    former: Collection[str] = frozenset(),
 ) -> None:
     """Put the files of the folder ``made`` into a bundle and write ``bundle.yaml``, with the checksums of all files.
 
-    former: names of files to remove. Everything is written beside its place first, and renamed at the end: until then,
-    an interruption leaves the bundle as it was.
+    manifest: the new one, or a function that makes it from the present one, in which another command may have changed
+    other fields since it was read. former: names of files to remove. Everything is written beside its place first, and
+    renamed at the end: until then, an interruption leaves the bundle as it was.
 
     Engines and their ``.engine.json``, which a device built there, and partial files of a killed run are left out: the
     next build changes or removes them, and the bundle would then be reported as damaged.
@@ -136,7 +140,9 @@ def write_manifest(
     with ExitStack() as files:
         # Left in reverse order: the manifest is replaced last, because files that it does not list do no harm.
         listed = files.enter_context(atomic_write(folder / MANIFEST))
-        # After the lock: a command that held it may just have replaced some of them.
+        # After the lock: a command that held it may just have replaced the manifest and some of the files.
+        if callable(manifest):
+            manifest = manifest(read_bundle(folder).manifest)
         kept = [path for path in folder.iterdir() if _belongs(path) and path.name not in replaced]
         entries = {path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for path in [*kept, *new]}
         raw = asdict(manifest) | {"files": dict(sorted(entries.items()))}

@@ -94,6 +94,18 @@ def test_a_file_that_another_process_replaces_meanwhile_is_listed_as_it_is_then(
     assert read_bundle(folder).file(STUDENT_FP32).read_bytes() == b"another graph"
 
 
+def test_fields_that_another_process_changes_meanwhile_keep_its_values(folder):
+    before = (folder / MANIFEST).read_text()
+    with ThreadPoolExecutor() as pool:
+        with atomic_write(folder / MANIFEST) as others:
+            waits = pool.submit(write_manifest, folder, lambda present: replace(present, training={"seed": 1}))
+            time.sleep(0.5)
+            others.write_text(before.replace("top1: 0.91", "top1: 0.95"))
+        waits.result()
+    found = read_bundle(folder).manifest
+    assert found.training == {"seed": 1} and found.accuracy == {"fp32": {"top1": 0.95}}
+
+
 REPLACED = """
 import os, resource, signal, sys
 from dataclasses import replace

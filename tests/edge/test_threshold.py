@@ -1,6 +1,8 @@
 """The threshold of "unknown" against examples computed by hand and a brute-force search."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,8 +10,9 @@ import tiny_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.contract.bundle import read_bundle, write_manifest
+from edge.contract.bundle import MANIFEST, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
+from edge.contract.files import atomic_write
 from edge.contract.types import UNKNOWN
 from edge.recognition.decisions import DEFAULT_MIN_SCORE, calibrated_min_score
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser
@@ -76,6 +79,21 @@ def test_the_command_writes_it_to_the_bundle_and_the_loop_uses_it(tmp_path):
     assert calibrated_min_score(again) == pytest.approx(median, abs=0.05) and "decisions.json" in again.manifest.files
     written = json.loads((folder / "decisions.json").read_text())
     assert written["right"] == 1.0 and written["decided"] == 0.5 and written["clips"] == 60
+
+
+def test_what_another_command_writes_meanwhile_stays(tmp_path):
+    folder = tiny_bundle.make(tmp_path / "bundle")
+    clips = 2 * np.random.default_rng(0).standard_normal((20, 3, 1, 1, 1)) * np.ones((32, 13, 1))
+    np.savez(tmp_path / "test.npz", clips=clips.astype(np.float32), labels=np.arange(20) % 4)
+    before = (folder / MANIFEST).read_text()
+    with ThreadPoolExecutor() as pool:
+        with atomic_write(folder / MANIFEST) as others:
+            waits = pool.submit(threshold, ThresholdConfig(folder, tmp_path / "test.npz", right=0.01))
+            time.sleep(1.0)
+            others.write_text(before.replace("top1: 0.25", "top1: 0.75"))
+        waits.result()
+    found = read_bundle(folder).manifest
+    assert found.accuracy == {"fp32": {"top1": 0.75}} and "decisions.json" in found.files
 
 
 def test_an_output_unknown_is_no_decision_and_clips_of_that_class_are_strangers(tmp_path):

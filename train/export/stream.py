@@ -41,7 +41,7 @@ def export_stream(config: StreamExportConfig) -> None:
     with temporary_folder() as made:
         form = export_stream_form(checkpoint, network, made, low, labels, shown, config.frames)
         former = {path.name for path in config.bundle.glob("stream.*.onnx")} - {path.name for path in made.iterdir()}
-        write_manifest(config.bundle, replace(manifest, stream=form), made, former)
+        write_manifest(config.bundle, lambda present: replace(present, stream=form), made, former)
     write_calibration_clips(train, config.workdir / "stream_calibration.npz")
     write_arrays(config.workdir / "stream_test.npz", clips=low, labels=labels)
     console.print(f"stream in {config.bundle}: {form.accuracy}")

@@ -95,7 +95,7 @@ def _write(student: QuantisedGraph, int8: Path, fp32: Path, test: PairDataset, b
         top1, alike = float((after.argmax(1) == labels).mean()), agreement(exact, after)
         known, measured = bundle.manifest, {"top1": round(top1, 4), "agreement": round(alike / 100, 4)}
         measures, training = {**known.accuracy, "int8": measured}, {**known.training, "quantise_aware_epochs": epochs}
-        write_manifest(bundle.folder, replace(known, accuracy=measures, training=training), folder)
+        write_manifest(bundle.folder, lambda present: replace(present, accuracy=measures, training=training), folder)
     console.print(
         f"{int8}: agrees with FP32 on {alike:.2f} % of {len(labels)} test clips, "
         f"{agreement(exact, before):.2f} % before; top-1 {100 * top1:.2f} %"
