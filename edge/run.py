@@ -8,6 +8,7 @@ from edge.capture.source import Source
 from edge.cli.console import console, print_warning
 from edge.cli.exit_codes import USER_ERROR
 from edge.cli.interruption import Interruption, interruptible
+from edge.contract.bundle import Bundle
 from edge.contract.errors import SourceError
 from edge.contract.files import write_json
 from edge.latency import LatencyHistory, latency_table, rounded
@@ -70,7 +71,7 @@ def _run(config: RunConfig, parts: Parts, history: LatencyHistory) -> tuple[RunO
                 console.print("interrupted before the first frame; nothing was written")
                 raise SystemExit(stop.exit_code)
             if config.report is not None:
-                figures = {"machine": machine(), **parts.describe(), **_figures(config, parts, outcome, history)}
+                figures = {"machine": machine(), **parts.describe(), **_figures(config, parts.bundle, outcome, history)}
                 write_json(config.report, figures)
     return outcome, stop
 
@@ -100,9 +101,9 @@ def _require_people(config: RunConfig, source: Source, outcome: RunOutcome) -> N
     )
 
 
-def _figures(config: RunConfig, parts: Parts, outcome: RunOutcome, history: LatencyHistory) -> dict[str, Any]:
+def _figures(config: RunConfig, bundle: Bundle, outcome: RunOutcome, history: LatencyHistory) -> dict[str, Any]:
     return {
-        "precision": precision_of(parts.bundle, config.recogniser),
+        "precision": precision_of(bundle, config.recogniser),
         "threads": {"pose": config.pose.threads, "student": config.recogniser.threads},
         "frames": outcome.frames,
         "frames_per_s": round(outcome.frames_per_s, 2),

@@ -12,6 +12,7 @@ from documented import ROOT, code
 
 from edge.capture.pose_recording import RecordingHeader, frame_line
 from edge.cli import exit_codes
+from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
 from edge.contract.types import Action, Event, EventKind, Following, Frame, FrameResult, Person, Pose
 from edge.drawing.overlay import Overlay
@@ -87,7 +88,9 @@ def test_the_page_lists_the_fields_of_state(result):
 
 
 def test_the_page_lists_the_fields_of_the_report():
-    figures = _figures(RunConfig("clip.mp4", ROOT), RunOutcome(frames=1, seconds=1.0), LatencyHistory(0))
+    bundle = read_bundle(ROOT / "bundles/everyday")
+    config, outcome = RunConfig("clip.mp4", bundle.folder), RunOutcome(frames=1, seconds=1.0)
+    figures = _figures(config, bundle, outcome, LatencyHistory(0))
     told = ["machine", "source", "pose", "student"]
     assert named("field of the report") == [*told, *figures]
 
