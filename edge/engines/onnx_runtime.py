@@ -42,9 +42,11 @@ _INSTALL_CUDA = (
 )
 _CHECK_GPU = "see what nvidia-smi shows: the driver, and the programs that use the GPU; or use engine auto"
 _NO_MEMORY = re.compile(
-    r"(CUDA failure 2:|CUBLAS failure 3:|CUDNN failure \d+:(?= \w+_ALLOC)|Failed to allocate memory) [^;]+"
+    r"(CUDA failure 2: |CUDA error cudaErrorMemoryAllocation:|CUBLAS failure 3: |CUDNN failure \d+: (?=\w+_ALLOC)"
+    r"|Failed to allocate memory )[^;]+"
 )
-_GPU_FAILURE = re.compile(r"(CUDA|CUDNN|CUDNN_FE|CUBLAS) failure [^;]+")
+# A call that fails, or what is found after a kernel was started.
+_GPU_FAILURE = re.compile(r"((CUDA|CUDNN|CUDNN_FE|CUBLAS) failure |CUDA error cuda)[^;]+")
 _TURN_ON = "take a power mode with all cores (`python -m edge doctor` names one), or ONNX Runtime 1.27 on Python 3.11"
 
 

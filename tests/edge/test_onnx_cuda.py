@@ -22,7 +22,7 @@ HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 RAISED = (
     "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Conv node. Status Message: {} ; GPU=0"
 )
-"""What ONNX Runtime 1.23 raises where a library of CUDA reports a failure."""
+"""What ONNX Runtime 1.23 to 1.31 raise where a library of CUDA reports a failure."""
 
 
 class CudaSession(onnxruntime.InferenceSession):
@@ -85,6 +85,7 @@ def test_the_cpu_does_not_take_over_from_a_gpu_that_cannot_be_used(cuda: type[Cu
     "failure",
     [
         "CUDA failure 719: unspecified launch failure",
+        "CUDA error cudaErrorLaunchFailure:unspecified launch failure",
         "CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED",
         "CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED",
         "CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED",
@@ -108,6 +109,7 @@ def test_a_gpu_that_fails_is_lost_and_its_session_never_destroyed(
     "failure",
     [
         "CUDA failure 2: out of memory",
+        "CUDA error cudaErrorMemoryAllocation:out of memory",
         "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
         "CUDNN failure 2: CUDNN_STATUS_ALLOC_FAILED",
         "CUDNN failure 4004: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
