@@ -58,9 +58,8 @@ class BestFrame:
 
     def add(self, result: FrameResult) -> None:
         now_s, waiting = result.frame.time_s, self._waiting
-        is_first = not waiting and self._best is None
         is_due = not waiting or now_s - waiting[-1].frame.time_s >= SAMPLE_INTERVAL_S - TIME_TOLERANCE_S
-        if is_first or (result.failure is None and is_due):
+        if not waiting or (result.failure is None and is_due):
             waiting.append(result)
         if result.failure is not None:
             return  # labels are unknown, not changed

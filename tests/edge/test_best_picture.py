@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import videos
-from people import action, person, result
+from people import PENN, action, person, result
 
 from edge.contract.types import UNKNOWN
+from edge.drawing.overlay import Overlay
 from edge.sinks.picture import BestFrame, picture_sink
 
 HALF_S = 1.0
@@ -26,6 +27,11 @@ class Plain:
 
 def does(track_id, score, label="jumping_jacks"):
     return person(track_id, does=action(score, label))
+
+
+# The label lasts from 2.0 to 3.6 s. The clip that ends in the middle of that, at 2.8 s, is centred on 1.8 s.
+BEFORE = (person(1, does=action(0.5, UNKNOWN), fill=0.6),)
+LASTING = [BEFORE] * 10 + [(does(1, 0.9),)] * 8 + [(does(1, 0.5, UNKNOWN),)] * 10
 
 
 def best(frames, fps=FPS):
@@ -53,9 +59,9 @@ def test_a_frame_has_the_labels_of_the_clip_centred_on_it():
 
 
 def test_the_frame_farthest_from_a_change_of_labels_wins():
-    # The label lasts from 2.0 to 3.6 s. The clip that ends in the middle of that, at 2.8 s, is centred on 1.8 s.
-    frames = [(does(1, 0.5, UNKNOWN),)] * 10 + [(does(1, 0.9),)] * 8 + [(does(1, 0.5, UNKNOWN),)] * 10
-    assert best(frames).frame.index == 9
+    assert best(LASTING).frame.index == 9
+    # A person out of view for a moment has not changed.
+    assert best([*LASTING[:12], (), *LASTING[13:]]).frame.index == 9
 
 
 def test_far_from_any_change_the_highest_score_wins():
@@ -98,12 +104,14 @@ def test_a_failed_frame_is_neither_a_change_nor_a_candidate():
 
 def test_a_recording_too_short_for_labels_shows_most_people():
     assert best([(person(1),), (person(1), person(2)), ()], fps=4.0).frame.index == 1
+    assert best([(person(1, score=0.5),), (person(1),)], fps=4.0).frame.index == 1
     assert best([()] * 3).frame.index == 0 and BestFrame(HALF_S).best() is None
 
 
 def test_without_labels_a_later_frame_with_a_person_beats_an_empty_one():
     # Half a clip before the end the scene is still empty.
     assert best([()] * 5 + [(person(1),)] * 4).people
+    assert len(best([(person(1),)] * 3 + [(person(1), person(2))] + [(person(1),)] * 20).people) == 2
 
 
 def test_few_images_are_held():
@@ -137,3 +145,16 @@ def test_the_format_follows_the_suffix(tmp_path, suffix):
     with picture_sink(path, Plain(), 2 * HALF_S) as sink:
         sink(result(n=4, image=videos.image(4)))
     assert videos.number(cv2.imread(str(path))) == 4 and [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_the_picture_has_the_later_labels_although_the_page_showed_the_frame_without_them(tmp_path):
+    overlay, path = Overlay(PENN), tmp_path / "best.png"
+    with picture_sink(path, overlay, 2 * HALF_S) as sink:
+        for n, people in enumerate(LASTING):
+            given = result(*people, n=n, fps=FPS, image=videos.image(n))
+            if n == 9:
+                overlay.draw(given)
+            sink(given)
+    wanted = Overlay(PENN).render(result(does(1, 0.9), n=9, fps=FPS, image=videos.image(9)))
+    above = np.s_[:200]  # the line of text below tells the frame rate
+    np.testing.assert_array_equal(cv2.imread(str(path))[above], wanted[above])

@@ -11,23 +11,24 @@ from edge.sinks.json_lines import events_sink, json_lines_sink
 
 def test_a_json_line_has_every_field_of_a_frame(tmp_path):
     path = tmp_path / "people.jsonl"
-    someone = person(3, x=100.04, y=60, does=action(0.87654321), fill=0.5)
+    someone = person(3, x=100.04, y=60.26, does=action(0.87654321), fill=0.56789)
     someone.pose.keypoints[0] = (7777, 8888, 0)
+    someone.pose.keypoints[1, 2] = 0.12345
     with json_lines_sink(path, PENN) as sink:
         sink(result(someone, person(4), n=0))
-        sink(result(n=1))
+        sink(result(n=1, fps=30.0))
     first, second = map(json.loads, path.read_text().splitlines())
     assert (first["frame"], first["time_s"], first["layout"]) == (0, 0.0, "penn-13")
     assert first["latency_ms"]["pose"] == 12.346
     one, two = first["people"]
-    assert one["track_id"] == 3 and one["clip_fill"] == 0.5
+    assert one["track_id"] == 3 and one["clip_fill"] == 0.568
     assert one["action"] == {"label": "jumping_jacks", "score": 0.8765}
-    assert one["box"] == [100.0, 100.0, 200.0, 260.0]
-    assert one["keypoints"][0] == [0, 0, 0] and one["keypoints"][1] == [120.0, 100.0, 1.0]
+    assert one["box"] == [100.0, 100.3, 200.0, 260.3]
+    assert one["keypoints"][0] == [0, 0, 0] and one["keypoints"][1] == [120.0, 100.3, 0.123]
     assert len(one["keypoints"]) == 13 and two["action"] is None
     assert second == {
         "frame": 1,
-        "time_s": 0.04,
+        "time_s": 0.0333,
         "layout": "penn-13",
         "people": [],
         "following": None,
