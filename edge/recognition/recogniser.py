@@ -88,7 +88,7 @@ class Recogniser:
         return softmax(self.logits(np.stack(clips)))
 
     def logits(self, clips: Float32) -> Float32:
-        """Logits (N, K) of at least one clip (N, C, T, V, M); bodies that the clips lack are zero."""
+        """Logits (N, K) of at least one clip (N, C, T, V, M)."""
         return np.concatenate([self._run(clips[i : i + self._batch]) for i in range(0, len(clips), self._batch)])
 
     def self_test(self, bundle: Bundle) -> SelfTest:
@@ -99,7 +99,7 @@ class Recogniser:
         """Logits of clips that fit into one batch."""
         count = len(clips)
         batch = np.zeros((self._batch if self._pad else count, *self._manifest.input_shape[1:]), np.float32)
-        batch[:count, ..., : clips.shape[-1]] = clips
+        batch[:count] = clips
         logits: Float32 = self._engine.run({self._manifest.input_name: batch})[self._manifest.output_name][:count]
         if not np.isfinite(logits).all():
             raise EngineError(
@@ -166,5 +166,5 @@ def check_tensors(bundle: Bundle, engine: Engine) -> None:
     clips, logits = engine.inputs[0], engine.outputs[0]
     if clips.shape[1:] != manifest.input_shape[1:] or clips.dtype != np.float32:
         raise mismatch(f"the network's input is {clips.dtype} {clips.shape}, the manifest says {manifest.input_shape}")
-    if len(logits.shape) != 2 or logits.shape[1] not in (None, len(manifest.classes)):
+    if logits.shape[1:] != (len(manifest.classes),):
         raise mismatch(f"the network's output is {logits.shape}, the manifest has {len(manifest.classes)} classes")

@@ -72,6 +72,8 @@ def test_no_action_before_enough_of_the_clip_is_filled(bundle):
         for someone in result.people:
             assert (someone.action is not None) == (someone.clip_fill >= 0.5)
     assert results[-1].people[0].action is not None
+    # A clip lasts 31 frames at 15 Hz.
+    assert [results[n].people[0].clip_fill for n in (31, 59)] == pytest.approx([0.5, 59 / 62])
 
 
 def test_two_people_have_separate_clips(bundle):

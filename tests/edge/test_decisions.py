@@ -61,7 +61,8 @@ def test_probabilities_are_averaged():
 
 
 def test_the_score_is_the_current_labels_and_for_unknown_the_likeliest():
-    first, second, third = labels([(0.6, 0.4, 0), (0.46, 0.54, 0), (0.3, 0.3, 0.4)])
+    # Means of two: 0.46, 0.54, 0 and 0.23, 0.37, 0.4.
+    first, second, third = labels([(0.6, 0.4, 0), (0.32, 0.68, 0), (0.14, 0.06, 0.8)], smoothing=2)
     assert (first.score, second.score, third.score) == pytest.approx((0.6, 0.46, 0.4))
     assert first.known and not third.known
 

@@ -5,14 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tiny_bundle
-from parts import ClipStudent, action_stage, moving_body, pose_result
+from parts import action_stage, moving_body, pose_result
 from people import person
 
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import convert, layout
 from edge.contract.preprocess import Preprocessing, clip_tensor
+from edge.engines.engine import TensorSpec
 from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.pairing import closeness, most_interacting, paired_clips
+from edge.recognition.recogniser import Recogniser
 
 T = 8
 
@@ -60,8 +62,15 @@ def test_people_not_seen_together_are_not_a_pair():
 
 def test_unseen_joints_are_ignored():
     near = body(300)
-    near[:, 3] = (1, 1, 0)  # an elbow
+    near[:, 3], near[:, 4] = (1, 1, 0), (9999, 9999, 0)  # the elbows
     assert closeness(body(0), near) == closeness(near, body(0)) == pytest.approx(1)
+
+
+def test_a_single_joint_has_a_height_of_a_pixel():
+    hands = [body(0), body(150)]
+    for hand in hands:
+        hand[:, [joint for joint in range(13) if joint != 5], 2] = 0
+    assert closeness(*hands) == pytest.approx(150)
 
 
 def test_the_second_body_is_the_nearest_person_of_the_clips_own_period():
@@ -92,14 +101,18 @@ def recorded(tmp_path):
     bundle = replace(bundle, manifest=replace(bundle.manifest, input_shape=(1, 3, 32, 13, 2)))
     given = []
 
-    class Recording(ClipStudent):
-        bodies = 2
+    class Recording:
+        inputs = (TensorSpec("clip", (None, 3, 32, 13, 2), np.dtype(np.float32)),)
+        outputs = (TensorSpec("logits", (None, 4), np.dtype(np.float32)),)
 
-        def recognise(self, clips):
-            given.append(np.stack(clips))
-            return np.full((len(clips), 4), 0.25, np.float32)
+        def run(self, tensors):
+            given.append(tensors["clip"])
+            return {"logits": np.zeros((len(tensors["clip"]), 4), np.float32)}
 
-    return bundle, action_stage(bundle, open_recogniser=Recording, hz=1000), given
+        def describe(self):
+            return "engine of this test"
+
+    return bundle, action_stage(bundle, open_recogniser=lambda: Recogniser(bundle, Recording()), hz=1000), given
 
 
 def test_a_student_of_two_bodies_gets_the_pair_and_the_third_person_alone(recorded):

@@ -86,9 +86,10 @@ def test_the_self_test_passes_for_the_bundles_network_and_fails_for_another(bund
         open_recogniser(other, PLAIN).self_test(bundle).require("the student")
 
 
-def test_nan_logits_raise_instead_of_giving_a_decision(bundle):
-    with pytest.raises(EngineError, match="NaN"):
-        Recogniser(bundle, Fixed(4, answer=np.nan)).recognise([clips(1)[0]])
+@pytest.mark.parametrize("answer", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_raise_instead_of_giving_a_decision(bundle, answer):
+    with pytest.raises(EngineError, match="NaN or infinite"):
+        Recogniser(bundle, Fixed(4, answer=answer)).recognise([clips(1)[0]])
 
 
 def test_a_network_that_does_not_fit_the_manifest_is_refused(bundle):
@@ -117,6 +118,8 @@ def test_an_engine_beside_the_network_is_preferred(tmp_path):
     (tmp_path / "student.int8.engine").write_bytes(b"engine")
     assert student_file(bundle, "int8").name == "student.int8.engine"
     assert student_file(bundle, "fp32").name == "student.onnx"
+    (tmp_path / "student.engine").write_bytes(b"engine of any precision")
+    assert student_file(bundle, "int8").name == "student.int8.engine"
 
 
 def test_the_engine_selected_on_this_device_is_used_for_both_precisions(tmp_path):

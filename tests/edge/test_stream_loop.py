@@ -235,9 +235,10 @@ def test_form_auto_streams_where_that_is_cheaper_within_the_budget(bundle):
         ({"accuracy": {"test_clips": 100, "int8": {"top1": 0.89}}}, {}),
         ({"accuracy": {"test_clips": 99, "int8": {"top1": 0.9}}}, {}),
         ({"accuracy": {}}, {}),
+        ({"accuracy": {"test_clips": 100, "int8": {"top1": None}}}, {}),
         ({"frames_per_clip": {"fp32": 10.0}}, {}),
     ],
-    ids=["few decisions", "few frames", "less accurate", "other test clips", "no accuracy", "no cost"],
+    ids=["few decisions", "few frames", "less accurate", "other clips", "no accuracy", "empty accuracy", "no cost"],
 )
 def test_form_auto_uses_clips_otherwise(bundle, about, decisions):
     form = replace(bundle.manifest.stream, **about)
