@@ -13,7 +13,7 @@ def events_of(script):
     detector, events = EventDetector(), []
     for n, (view, tracked) in enumerate(script):
         people = [
-            person(track_id, does=None if label is None else action(0.5 + n / 100, label))
+            person(track_id, does=None if label is None else action(0.9 - n / 100, label))
             for track_id, label in view.items()
         ]
         events += detector.update(people, tracked, float(n))
@@ -25,19 +25,18 @@ def brief(events):
 
 
 def test_a_visit_gives_events_from_entering_to_leaving():
-    events = events_of(
-        [({1: None}, {1}), ({1: "wave"}, {1}), ({1: "wave"}, {1}), ({1: "squat"}, {1}), ({}, {1}), ({}, set())]
-    )
+    visit = [({1: None}, {1}), ({1: "wave"}, {1}), ({1: "wave"}, {1}), ({1: "squat"}, {1})]
+    events = events_of([({}, set()), *visit, ({}, {1}), ({}, set())])
     assert brief(events) == [
-        ("person_entered", 0, 1, None),
-        ("action_started", 1, 1, "wave"),
-        ("action_ended", 3, 1, "wave"),
-        ("action_started", 3, 1, "squat"),
-        ("action_ended", 3, 1, "squat"),  # when last seen
-        ("person_left", 3, 1, None),
+        ("person_entered", 1, 1, None),
+        ("action_started", 2, 1, "wave"),
+        ("action_ended", 4, 1, "wave"),
+        ("action_started", 4, 1, "squat"),
+        ("action_ended", 4, 1, "squat"),  # when last seen
+        ("person_left", 4, 1, None),
     ]
-    assert events[2].since_s == 1 and events[2].score == pytest.approx(0.52)
-    assert events[5].since_s == 0
+    assert [event.since_s for event in events] == [None, None, 2, None, 4, 1]
+    assert [event.score for event in events] == [None, *map(pytest.approx, (0.88, 0.88, 0.86, 0.86)), None]
 
 
 def test_an_action_ends_with_its_highest_score():
@@ -63,8 +62,8 @@ def test_unknown_starts_no_action_and_ends_the_current_one():
 
 def test_leaving_is_reported_at_once_and_only_once():
     detector = EventDetector()
-    detector.update([person(1), person(2)], {1, 2}, 0.0)
-    assert brief(detector.update([person(2)], {2}, 1.0)) == [("person_left", 0, 1, None)]
+    detector.update([person(2), person(8), person(1)], {1, 2, 8}, 0.0)
+    assert brief(detector.update([person(2)], {2}, 1.0)) == [("person_left", 0, 1, None), ("person_left", 0, 8, None)]
     assert brief(detector.update([person(2)], {2}, 2.0)) == []
     assert brief(detector.finish()) == [("person_left", 2, 2, None)]
 

@@ -102,14 +102,16 @@ def test_without_restarts_the_first_failure_is_raised():
 
 def test_failures_outside_the_window_do_not_count():
     clock = Clock()
-    pose, *_ = stage([RuntimeError("now and then")] * 50, clock=clock)
+    pose, _, _, warnings = stage([RuntimeError("now and then")] * 51, clock=clock)
     for n in range(50):
         clock.now = 5.5 * n
         assert estimate(pose, n).failure
+    clock.now = 1000.0
+    assert estimate(pose).failure and "(1 of 2 within 10 s)" in warnings[-1]
 
 
 def test_a_failed_reopening_counts_against_the_budget():
-    opened = []
+    opened, warnings = [], []
 
     def open_once():
         opened.append(1)
@@ -117,10 +119,11 @@ def test_a_failed_reopening_counts_against_the_budget():
             raise RuntimeError("no device")
         return Estimator([RuntimeError("lost")], [])
 
-    pose = EstimatorStage(Restartable("pose", open_once, RestartConfig(2, 10.0), lambda text: None, clock=Clock()))
+    pose = EstimatorStage(Restartable("pose", open_once, RestartConfig(2, 10.0), warnings.append, clock=Clock()))
     assert [estimate(pose).failure for _ in range(2)] == ["pose: lost", "pose: no device"]
     with pytest.raises(StageError, match="no device"):
         estimate(pose)
+    assert len(warnings) == 2, "what was not opened is not closed"
 
 
 @pytest.mark.parametrize("wrong", [{"restarts": -1}, {"within_s": 0.0}])
