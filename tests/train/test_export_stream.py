@@ -171,6 +171,7 @@ def test_runs_that_do_not_stream_or_fit_the_bundle_are_refused(streaming: Path, 
         ({"classes": known.classes[::-1]}, "have different classes: "),
         ({"preprocessing": replace(known.preprocessing, fps=12)}, "different frames per second: 10 and 12"),
         ({"layout": "coco-17", "input_shape": (1, 3, 16, 17, 1)}, "different joints: penn-13 and coco-17"),
+        ({"input_shape": (1, 3, 16, 13, 2)}, "different bodies per clip: 1 and 2"),
     )):  # fmt: skip
         other = shutil.copytree(streaming / "bundle", tmp_path / f"bundle{number}")
         write_manifest(other, replace(known, stream=None, **change))  # type: ignore[arg-type]

@@ -50,11 +50,12 @@ def export_stream(config: StreamExportConfig) -> None:
 def _require_same_data(
     config: StreamExportConfig, about: dict[str, Any], manifest: Manifest, preprocessing: Preprocessing
 ) -> None:
-    """Raise ConfigError unless run and bundle have the same classes, joints, clip length and frame rate."""
+    """Raise ConfigError unless run and bundle have the same classes, joints, bodies, clip length and frame rate."""
     known = manifest.preprocessing
     for what, ours, theirs in (
         ("classes", tuple(about["classes"]), manifest.classes),
         ("joints", about["layout"], manifest.layout),
+        ("bodies per clip", about["bodies"], manifest.input_shape[-1]),
         ("frames per clip", preprocessing.length_frames, known.length_frames),
         ("frames per second", preprocessing.fps, known.fps),
     ):
