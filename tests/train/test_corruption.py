@@ -93,6 +93,14 @@ def test_outliers_land_on_another_joint_of_the_same_body() -> None:
     assert landed.sum(axis=1).all() and landed.mean(axis=0) == pytest.approx(np.full(13, 1 / 13), rel=0.25)
 
 
+def test_an_outlier_that_lands_on_an_unseen_joint_is_unseen() -> None:
+    good = person(300)
+    good[:, 3] = 0
+    errors = EstimatorErrors(**{**vars(NONE), "outlier": 0.5})
+    out = apply_estimator_errors(good, PENN, errors, np.random.default_rng(0))
+    assert np.array_equal((out[..., :2] == 0).all(axis=-1), out[..., 2] == 0) and not out[:, :3].all()
+
+
 def test_a_hidden_limb_is_hidden_throughout_the_clip() -> None:
     hidden = np.array([(estimated(seed, frames=20, limb_miss=0.15)[..., 2] == 0) for seed in range(400)])
     assert (hidden.all(axis=1) == hidden.any(axis=1)).all()
@@ -111,7 +119,7 @@ LIMBS = {
 
 
 def test_the_stated_share_of_clips_hides_limbs_whole_or_their_ends_throughout_or_in_a_part() -> None:
-    clips, hidden, throughout, kinds = 1500, 0, 0, set()
+    clips, hidden, throughout, inside, kinds = 1500, 0, 0, 0, set()
     for seed in range(clips):
         unseen = estimated(seed, 200, hidden=0.3)[..., 2] == 0
         if not unseen.any():  # one of 400 hidden clips hides a part of no length
@@ -120,12 +128,13 @@ def test_the_stated_share_of_clips_hides_limbs_whole_or_their_ends_throughout_or
         (start, *_), (*_, last) = [np.flatnonzero(unseen.any(axis=1))] * 2
         assert unseen.sum() == (last + 1 - start) * len(joints), "all of them in one unbroken part"
         hidden, throughout = hidden + 1, throughout + (last + 1 - start == 200)
+        inside += start > 0 and last < 199
         kinds.add(joints)
     assert kinds == LIMBS
     low, high = binom.interval(0.9999, clips, 0.3)
     assert low <= hidden <= high
     low, high = binom.interval(0.9999, hidden, 0.5)
-    assert low <= throughout <= high
+    assert low <= throughout <= high and low <= inside <= high
 
 
 def test_hidden_arms_have_no_hands_in_layouts_that_have_some() -> None:
@@ -147,8 +156,9 @@ def test_hidden_arms_have_no_hands_in_layouts_that_have_some() -> None:
 
 
 def test_the_noise_of_clips_differs_within_the_stated_spread() -> None:
-    sizes = np.array([(estimated(seed, 300, jitter=0.03, noise_spread=0.8) - person(300)).std() for seed in range(300)])
-    stated = 3.0 * np.sqrt(2 / 3)  # the score, one of three columns, has no noise
+    noise = {"jitter": 0.03, "drift": 0.04, "noise_spread": 0.8}
+    sizes = np.array([(estimated(seed, 300, **noise) - person(300)).std() for seed in range(300)])
+    stated = 5.0 * np.sqrt(2 / 3)  # the score, one of three columns, has no noise
     assert sizes.min() == pytest.approx(0.2 * stated, rel=0.1) and sizes.max() == pytest.approx(1.8 * stated, rel=0.1)
     assert np.median(sizes) == pytest.approx(stated, rel=0.15)
 
@@ -182,7 +192,8 @@ def test_the_stated_share_of_clips_is_cut_off_at_the_waist() -> None:
 
 
 def test_a_bias_is_constant_within_a_clip_and_differs_between_joints_and_clips() -> None:
-    offsets = np.stack([(estimated(seed, 5, bias=0.1) - person(5))[..., :2] for seed in range(400)])
+    errors = {"bias": 0.1, "noise_spread": 0.8}  # which concerns other noise
+    offsets = np.stack([(estimated(seed, 5, **errors) - person(5))[..., :2] for seed in range(400)])
     assert np.abs(offsets - offsets[:, :1]).max() < 1e-3
     # A tenth of the torso of 100 pixels, over 400 clips, 13 joints and two axes.
     assert np.sqrt((offsets[:, 0] ** 2).mean()) == pytest.approx(10, rel=0.05)

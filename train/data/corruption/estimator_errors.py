@@ -12,11 +12,11 @@ from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32
 from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
 
-BELOW_WAIST = ("hip", "knee", "ankle", "heel", "foot")
-"""Substrings of the names of joints below the waist."""
-
 LIMBS = (("elbow", "wrist", "hand", "pinky", "index", "thumb"), ("knee", "ankle", "heel", "foot"))
-"""The same of the joints of arms and of legs, from the body outwards."""
+"""Substrings of the names of the joints of arms and of legs, from the body outwards."""
+
+BELOW_WAIST = ("hip", *LIMBS[1])
+"""The same of the joints below the waist."""
 
 SIZES = "[0, inf)"
 
