@@ -43,7 +43,7 @@ def export_pose(config: PoseExportConfig) -> None:
     if size % STRIDE_PIXELS or size < STRIDE_PIXELS:
         raise ConfigError(f"image size {size} is not a multiple of {STRIDE_PIXELS}", hint="give another --size")
     network = trt_pose_network(config.backbone, config.weights).eval()
-    from_pixels = _FromPixels(network, about.first).eval()
+    from_pixels = _FromPixels(network, about.first)
     pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
     check = partial(_check, network=network, pixels=pixels)
     write_network(from_pixels, (torch.from_numpy(pixels),), out, inputs=[INPUT], outputs=list(OUTPUTS), check=check)

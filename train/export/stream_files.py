@@ -56,7 +56,7 @@ def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int 
     written = []
     for period in [d for d in PERIODS if d % frames == 0]:
         # Frame number `period` is the first of a cycle that runs to this depth.
-        step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=period - frames).eval()
+        step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=period - frames)
         names = [*step.state_shapes]
         outputs = [*([LOGITS] if step.has_logits else []), *(name + NEXT for name in names)]
         example = torch.from_numpy(clip[:, :, :frames]), step.initial_states()
@@ -69,7 +69,7 @@ def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int 
 def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:
     """Compare over twice a clip's length, so that frames also leave the states."""
     stream = open_stream(folder, threads=1)
-    step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=TOTAL_STRIDE).eval()
+    step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=TOTAL_STRIDE)
     person, torch_states = stream.new_stream(), step.initial_states()
     long = np.concatenate([clip, clip[:, :, ::-1]], axis=2)
     for start in range(0, long.shape[2], TOTAL_STRIDE):
