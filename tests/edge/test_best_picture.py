@@ -11,6 +11,7 @@ from people import PENN, action, person, result
 
 from edge.contract.types import UNKNOWN
 from edge.drawing.overlay import Overlay
+from edge.sinks.config import SinkConfig
 from edge.sinks.picture import BestFrame, picture_sink
 
 HALF_S = 1.0
@@ -139,12 +140,14 @@ def test_the_history_does_not_grow():
     assert len(found._history) <= 2 * HALF_S * FPS + 2
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_the_format_follows_the_suffix(tmp_path, suffix):
+@pytest.mark.parametrize(("suffix", "begins"), [(".png", b"\x89PNG"), (".jpg", b"\xff\xd8"), (".JPEG", b"\xff\xd8")])
+def test_the_format_follows_the_suffix(tmp_path, suffix, begins):
     path = tmp_path / f"best{suffix}"
+    assert SinkConfig(picture=path).files == {"picture": path}
     with picture_sink(path, Plain(), 2 * HALF_S) as sink:
         sink(result(n=4, image=videos.image(4)))
-    assert videos.number(cv2.imread(str(path))) == 4 and [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert videos.number(cv2.imread(str(path))) == 4 and path.read_bytes().startswith(begins)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 def test_the_picture_has_the_later_labels_although_the_page_showed_the_frame_without_them(tmp_path):

@@ -119,6 +119,9 @@ def test_an_output_never_replaces_the_source(tmp_path, monkeypatch, prefix, more
     for out in ("clip.mp4", str(source), "again.mp4"):
         with pytest.raises(ConfigError, match="is the source itself"):
             RunConfig(f"{prefix}{source}{more}", tmp_path, sinks=SinkConfig(video=tmp_path / out))
+    for output in ({"sinks": SinkConfig(json=source)}, {"sinks": SinkConfig(events=source)}, {"report": source}):
+        with pytest.raises(ConfigError, match="is the source itself"):
+            RunConfig(f"{prefix}{source}{more}", tmp_path, **output)
     assert RunConfig(f"{prefix}{source}{more}", tmp_path, sinks=SinkConfig(video=tmp_path / "other.mp4"))
 
 

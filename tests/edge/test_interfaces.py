@@ -34,7 +34,7 @@ def test_all_addresses_means_those_of_every_interface_but_bridges_of_containers(
     for name, address in BOARD:
         make.append(f"ip link add {name} type bridge; ip link set {name} up")
         make += [f"ip addr add {address} dev {name}"] if address else []
-    make.append("ip addr add fd12::7/64 dev eth0 nodad")
+    make += [f"ip addr add {address} nodad" for address in ("fd12::7/64 dev eth0", "fd17::1/64 dev docker0")]
     done = namespace(*make, addresses("0.0.0.0"), addresses("::"))
     assert done.stdout.splitlines() == ["10.0.0.7 192.168.55.1", "10.0.0.7 192.168.55.1 fd12::7"], done.stderr
 

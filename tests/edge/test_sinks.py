@@ -52,10 +52,11 @@ def small_files():
 
 
 @pytest.mark.parametrize(
-    ("name", "codec"), [("a.mp4", None), ("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v"), ("a.webm", None)]
+    ("name", "codec"), [("a.mp4", None), ("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v"), ("A.WEBM", None)]
 )
 def test_the_video_has_every_frame_at_the_frame_rate_of_the_source(tmp_path, capfd, name, codec):
     path = tmp_path / "new" / "folder" / name
+    assert SinkConfig(video=path).files == {"video": path}
     with video_sink(path, Plain(), fps=25, size=(320, 240), codec=codec) as sink:
         for n in range(20):
             sink(numbered(n))
@@ -196,8 +197,9 @@ def test_an_unknown_codec_is_refused_before_the_run(tmp_path):
     ):
         pass
     assert not list(tmp_path.iterdir())
-    with pytest.raises(ConfigError, match="mp4v"):
-        SinkConfig(codec="h264!")
+    for codec in ("h264!", "av1"):
+        with pytest.raises(ConfigError, match="mp4v"):
+            SinkConfig(codec=codec)
 
 
 def test_paths_that_cannot_be_written_are_refused_before_the_run(tmp_path):
