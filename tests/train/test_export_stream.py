@@ -99,6 +99,7 @@ def test_a_stream_is_added_to_the_bundle_of_a_non_causal_student(streaming: Path
     assert after.manifest.stream is not None and after.manifest.stream.preprocessing.centre == "trailing"
     assert after.manifest.preprocessing.centre == "trend"
     assert after.manifest.stream.training["network"] == "dense_gcn_stream"
+    assert len(after.reference("stream.reference.npz")["clips"]) == 16
     assert after.file("student.onnx").read_bytes() == before.file("student.onnx").read_bytes()
     with np.load(tmp_path / "stream_calibration.npz") as calibration:
         assert len(calibration["clips"]) == 4 * 12, "training clips"
