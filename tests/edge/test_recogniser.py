@@ -62,7 +62,7 @@ class Fixed:
 def test_a_batch_gives_the_same_probabilities_as_single_clips(bundle, count):
     recogniser, given = open_recogniser(bundle, PLAIN), clips(count)
     np.testing.assert_allclose(recogniser.recognise(list(given)), reference(bundle, given), atol=1e-4)
-    assert recogniser.network_s > 0
+    assert recogniser.network_s > 0 and "1 thread" in recogniser.describe()
 
 
 @pytest.mark.parametrize(("batch", "runs"), [(1, [1] * 5), (2, [2, 2, 2]), (4, [4, 4])])
