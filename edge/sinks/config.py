@@ -24,7 +24,8 @@ class SinkConfig:
     events: Path | None = None
     """File to write one JSON object per event to: a person, action or camera loss begins or ends, a stage fails."""
     picture: Path | None = None
-    """Annotated frame with the most labels to write, .png or .jpg. Labels are those of the clip centred on it."""
+    """Annotated frame with the most and surest labels to write, .png or .jpg. Labels are those of the clip centred on
+    it."""
     page: str | None = None
     """Port of a live web page for this machine, for instance 8080; host:port for other machines too, with a token."""
     page_token: str | None = None

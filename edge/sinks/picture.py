@@ -1,4 +1,4 @@
-"""Write the best frame: most labelled people, then farthest from a change of labels, then highest scores.
+"""Write the best frame: that with the most labelled people, and of these the one whose labels are surest.
 
 A label describes the clip that ends with its frame, so it lags behind the action. The picture can wait: it shows each
 person with the label of the clip centred on the frame, which is decided half a clip later.
@@ -7,7 +7,7 @@ person with the label of the clip centred on the frame, which is decided half a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +21,7 @@ from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Sink
 
 SAMPLE_INTERVAL_S = 0.2
-"""Only frames this far apart are candidates. About ten wait to be ranked, and each may take 25 MB."""
-
-Moment = tuple[float, Mapping[int, Person]]
-"""Time of a frame, and the people in it by track id."""
+"""Only frames this far apart are candidates. About five wait for their labels, and each may take 25 MB."""
 
 
 @contextmanager
@@ -43,16 +40,11 @@ def picture_sink(path: Path, overlay: Overlay, clip_s: float) -> Iterator[Sink]:
 
 
 class BestFrame:
-    """Find the best frame of a run while holding only a few. half_s: half the length of a clip.
-
-    A frame is ranked a whole clip later: half a clip until its labels are decided, and another until it is known how
-    long they stay.
-    """
+    """Find the best frame of a run while holding only those of half a clip. half_s: half the length of a clip."""
 
     def __init__(self, half_s: float) -> None:
         self._half_s = half_s - TIME_TOLERANCE_S
-        self._waiting: deque[FrameResult] = deque()
-        self._history: deque[Moment] = deque()  # since the first frame that waits
+        self._waiting: deque[FrameResult] = deque()  # for the decision half a clip later
         self._best: FrameResult | None = None
         self._best_rank: tuple[float, ...] = ()
 
@@ -62,58 +54,32 @@ class BestFrame:
         if not waiting or (result.failure is None and is_due):
             waiting.append(result)
         if result.failure is not None:
-            return  # labels are unknown, not changed
-        self._history.append((now_s, {person.track_id: person for person in result.people}))
-        self._rank(self._half_s)
-        while waiting and self._history[0][0] < waiting[0].frame.time_s:
-            self._history.popleft()
+            return  # labels are unknown
+        later = {person.track_id: person for person in result.people}
+        while waiting and waiting[0].frame.time_s + self._half_s <= now_s:
+            self._rank(_with_later_labels(waiting.popleft(), later))
 
     def best(self) -> FrameResult | None:
         """The best frame, its people with the labels of the clip centred on it; None if there was no frame.
 
         If nobody has a label, for instance in a recording shorter than half a clip: the frame with most people.
         """
-        self._rank(0.0)
-        if self._best is not None and _labels(self._best.people):
+        if self._best is not None and _scores(self._best):
             return self._best
         unlabelled = [*([self._best] if self._best is not None else []), *self._waiting]
         return max(unlabelled, key=lambda result: (len(result.people), _pose_scores(result)), default=None)
 
-    def _rank(self, min_age_s: float) -> None:
-        """Rank the frames whose labels were decided at least ``min_age_s`` ago.
-
-        By labelled people, seconds to the nearest change of a label, sum of scores, people, sum of pose scores.
-        """
-        while self._waiting and self._history:
-            due_s, now_s = self._waiting[0].frame.time_s + self._half_s, self._history[-1][0]
-            before = [moment for moment in self._history if moment[0] < due_s]
-            after = list(self._history)[len(before) :]
-            if not after or after[0][0] > now_s - min_age_s:
-                return
-            decided_s, people = after[0]
-            result = _with_later_labels(self._waiting.popleft(), people)
-            labels, since_s = _labels(result.people), decided_s
-            for time_s, earlier in reversed(before):
-                if _differs(earlier, labels):
-                    break
-                since_s = time_s
-            until_s = next((time_s for time_s, later in after if _differs(later, labels)), now_s)
-            steady_s = min(decided_s - since_s, until_s - decided_s, self._half_s)
-            scores = [person.action.score for person in result.people if person.action and person.action.known]
-            rank = len(scores), steady_s, sum(scores), len(result.people), _pose_scores(result)
-            if rank > self._best_rank:
-                self._best, self._best_rank = result, rank
+    def _rank(self, result: FrameResult) -> None:
+        """Keep the result if it has more labels, else a higher score of its least certain one, else more people."""
+        scores = _scores(result)
+        rank = len(scores), min(scores, default=0.0), len(result.people), _pose_scores(result)
+        if rank > self._best_rank:
+            self._best, self._best_rank = result, rank
 
 
-def _labels(people: Iterable[Person]) -> dict[int, str]:
-    """Track id -> label, of people with a known action."""
-    return {p.track_id: p.action.label for p in people if p.action is not None and p.action.known}
-
-
-def _differs(people: Mapping[int, Person], labels: Mapping[int, str]) -> bool:
-    """Whether one of these labels is another one, or none, in a frame; it stays while the person is out of view."""
-    then = _labels(people.values())
-    return any(track_id in people and then.get(track_id) != label for track_id, label in labels.items())
+def _scores(result: FrameResult) -> list[float]:
+    """The scores of the known actions."""
+    return [person.action.score for person in result.people if person.action is not None and person.action.known]
 
 
 def _pose_scores(result: FrameResult) -> float:
