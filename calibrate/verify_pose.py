@@ -11,6 +11,7 @@ from rich.table import Table
 from calibrate.configuration import VerifyPoseConfig
 from calibrate.evaluation.compare import Deviation, deviation, latencies, outputs
 from calibrate.evaluation.compare_poses import people_agreement, require_people
+from calibrate.evaluation.evaluator import people_in
 from calibrate.images import evenly_spaced
 from calibrate.pose_inputs import estimator, pose_inputs
 from edge.bench.query_times import QueryTimes
@@ -52,7 +53,7 @@ def verify_pose(config: VerifyPoseConfig) -> None:
     engines = [open_engine(path, threads=config.threads) for path in paths]
     maps = [outputs(engine, inputs, f"running {path.name}") for engine, path in zip(engines, paths, strict=True)]
     estimators = [estimator(engine, config.family, path) for engine, path in zip(engines, paths, strict=True)]
-    found = [[e.estimate(image) for image in images] for e in estimators]
+    found = [people_in(device, images) for device in estimators]
     require_people(found[0], config.frames)
     people = people_agreement(*found)
     share = 100 * people.share

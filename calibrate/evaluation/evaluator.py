@@ -12,6 +12,7 @@ from calibrate.evaluation.compare import Array, logits_of, top1
 from calibrate.evaluation.compare_poses import people_agreement, require_people
 from calibrate.pose_inputs import estimator
 from edge.bench.accuracy_figures import agreement
+from edge.cli.progress_bar import track
 from edge.contract.types import Float32, Image, Pose
 from edge.engines.engine import Engine
 from edge.pose.estimator import PoseEstimator
@@ -68,11 +69,11 @@ def people_evaluator(fp32: Engine, family: Family, images: Sequence[Image], fram
     Raises DataError if it finds nobody.
     """
     device = estimator(fp32, family)
-    wanted = _people(device, images)
+    wanted = people_in(device, images)
     require_people(wanted, frames)
 
     def loss(engine: Engine) -> Loss:
-        found = wanted if engine is fp32 else _people(estimator(engine, family), images)
+        found = wanted if engine is fp32 else people_in(estimator(engine, family), images)
         return Loss(100 * people_agreement(wanted, found).share)
 
     return Evaluator(
@@ -80,5 +81,6 @@ def people_evaluator(fp32: Engine, family: Family, images: Sequence[Image], fram
     )
 
 
-def _people(device: PoseEstimator, images: Sequence[Image]) -> list[list[Pose]]:
-    return [device.estimate(image) for image in images]
+def people_in(device: PoseEstimator, images: Sequence[Image]) -> list[list[Pose]]:
+    """The people in each image, with a progress bar."""
+    return [device.estimate(image) for image in track(images, "counting people", len(images))]
