@@ -33,7 +33,7 @@ def rounded_to_half(model: onnx.ModelProto) -> onnx.ModelProto:
     floats = {v.name for v in (*known.value_info, *known.output) if v.type.tensor_type.elem_type == TensorProto.FLOAT}
     nodes = []
     for node in result.graph.node:
-        results = floats.intersection(node.output) if node.op_type not in QUANTISED else ()
+        results = [name for name in node.output if name in floats and node.op_type not in QUANTISED]
         exact = {name: f"{name}.exact" for name in results}
         node.output[:] = [exact.get(name, name) for name in node.output]
         nodes.append(node)
@@ -64,7 +64,8 @@ def main() -> None:
     model = rounded_to_half(valid(given.source))
     with atomic_write(given.out) as partial:
         onnx.save(model, partial)
-    print(given.out)
+    rounded = sum(name.endswith(".rounded") for node in model.graph.node for name in node.output)
+    print(f"{given.out}: {rounded} results rounded")
 
 
 if __name__ == "__main__":
